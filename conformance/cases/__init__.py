@@ -1,0 +1,1 @@
+"""JUDGED: one short function a rule, one file an area."""

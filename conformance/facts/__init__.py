@@ -1,0 +1,1 @@
+"""GATHERED: what was seen of the fleet."""

@@ -1,0 +1,98 @@
+"""One DNS question and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conformance.outcome import Undetermined
+
+Record = str | tuple[int, str] | tuple[str, ...]
+"""A, AAAA, PTR, NS, CNAME, SOA: text. MX: (preference, exchange). TXT: its strings, octets decoded as Latin-1."""
+
+
+class Status(StrEnum):
+    """The three answers."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a name server said to one question.
+
+    Names are presentation text without the final dot, in the case the server sent, with ``\\DDD`` escapes
+    (RFC 1035 section 5.1). ``name`` is the question: lower case, without final dot. ``ABSENT`` is NXDOMAIN or
+    NODATA from a server that answered; everything else without records is ``UNDETERMINED``, with the reason in
+    ``error`` and in ``cause`` the text shared by all questions that failed for the same reason.
+    """
+
+    name: str
+    rdtype: str
+    status: Status
+    rcode: str
+    records: tuple[Record, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """Targets of the CNAME records followed, in order."""
+    ttl: int | None = None
+    server: str = ""
+    transport: str = ""
+    """``udp`` or ``tcp``; empty when nothing was answered."""
+    ms: float = 0.0
+    at: str = ""
+    """Time of the answer, ISO 8601 in UTC."""
+    layer: str = "live"
+    error: str = ""
+    cause: str = ""
+    authenticated: bool = False
+
+    @property
+    def question(self) -> str:
+        """``name type``, as in a zone file."""
+        return f"{self.name} {self.rdtype}"
+
+    def known(self) -> Answer:
+        """Return this answer, or raise Undetermined when there was none."""
+        if self.status is Status.UNDETERMINED:
+            raise Undetermined(
+                f"{self.question}: {self.error or self.rcode}", cause=self.cause or f"{self.question}: {self.rcode}"
+            )
+        return self
+
+    @property
+    def found(self) -> bool:
+        """Whether there are records. Raises Undetermined."""
+        return self.known().status is Status.FOUND
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Records that are plain text (A, AAAA, PTR, NS, CNAME, SOA). Raises Undetermined."""
+        return tuple(record for record in self.known().records if isinstance(record, str))
+
+    @property
+    def exchanges(self) -> tuple[tuple[int, str], ...]:
+        """MX records as (preference, exchange), lowest preference first. Raises Undetermined."""
+        mx = [r for r in self.known().records if isinstance(r, tuple) and len(r) == 2 and isinstance(r[0], int)]
+        return tuple(sorted(mx, key=lambda r: (r[0], r[1])))  # type: ignore[arg-type, return-value]
+
+    @property
+    def strings(self) -> tuple[tuple[str, ...], ...]:
+        """TXT records, each as its strings. Raises Undetermined."""
+        return tuple(
+            tuple(str(s) for s in record) for record in self.known().records if isinstance(record, tuple)
+        )
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """TXT records with their strings joined without a space (RFC 7208 section 3.3). Raises Undetermined."""
+        return tuple("".join(strings) for strings in self.strings)
+
+    def describe(self) -> str:
+        """Return rcode or a count, for a sentence: ``NXDOMAIN``, ``NODATA``, ``2 records``."""
+        if self.status is Status.FOUND:
+            return f"{len(self.records)} record{'s' if len(self.records) != 1 else ''}"
+        if self.status is Status.ABSENT:
+            return "NXDOMAIN" if self.rcode == "NXDOMAIN" else "NODATA"
+        return self.error or self.rcode

@@ -1,0 +1,120 @@
+"""One SMTP session with a listener of the fleet, as it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conformance.outcome import Undetermined
+
+
+class End(StrEnum):
+    """How a session ended. Everything but COMPLETE and BAD_GREETING leaves its later steps undetermined."""
+
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    UNREACHABLE = "unreachable"
+    BAD_GREETING = "bad-greeting"
+    CLOSED = "closed"
+    TLS_ERROR = "tls-error"
+    UNRESOLVED = "unresolved"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line on the wire: ``at`` in milliseconds since the connection began, ``side`` ``C``, ``S`` or ``*`` (note).
+
+    ``text`` is the octets decoded as Latin-1, without the line end, cut at 4 KiB.
+    """
+
+    at: float
+    side: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An SMTP reply: code and its lines of text (RFC 5321 section 4.2)."""
+
+    code: int
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The server's leaf certificate. ``names`` are its DNS subjectAltNames (or common names when it has none)."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    addresses: tuple[str, ...]
+    not_before: str
+    not_after: str
+    """Times are ISO 8601 in UTC."""
+    sha256: str
+    verified: bool
+    verify_error: str = ""
+    chain: tuple[str, ...] = ()
+    """Subjects of the certificates after the leaf, where Python offers them (3.13)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one listener did when it was dialled.
+
+    ``old_tls`` says what a second session that offered only TLS 1.0 and 1.1 came to: ``accepted``, ``refused``,
+    or empty when it was not tried or failed for another reason (``old_tls_error``).
+    """
+
+    host: str
+    port: int
+    tls: str
+    target: str
+    """Address that was dialled."""
+    end: End
+    stage: str = ""
+    """Step at which a session that did not complete stopped: connect, greeting, ehlo, starttls, handshake, ehlo-tls."""
+    error: str = ""
+    started: str = ""
+    ms: float = 0.0
+    greeting: Reply | None = None
+    ehlo: Reply | None = None
+    helo: Reply | None = None
+    """Reply to HELO, sent only after EHLO was refused."""
+    starttls: Reply | None = None
+    ehlo_tls: Reply | None = None
+    tls_version: str = ""
+    cipher: str = ""
+    certificate: Certificate | None = None
+    old_tls: str = ""
+    old_tls_error: str = ""
+    lines: tuple[Line, ...] = ()
+    truncated: bool = False
+
+    @property
+    def id(self) -> str:
+        """``host:port``, the id of the listener."""
+        return f"{self.host}:{self.port}"
+
+    def undetermined(self, what: str) -> Undetermined:
+        """Return the exception that says ``what`` could not be observed, and why."""
+        why = self.error or self.end.value
+        return Undetermined(
+            f"{what} of {self.id} was not seen: {self.end.value} at {self.stage or 'connect'} ({why})",
+            cause=f"{self.id} ({self.target}): {self.end.value} at {self.stage or 'connect'} ({why})",
+        )
+
+    def need(self, reply: Reply | None, what: str) -> Reply:
+        """Return the reply, or raise Undetermined when the session did not get that far."""
+        if reply is None:
+            raise self.undetermined(what)
+        return reply
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """EHLO keywords before TLS, in upper case (RFC 5321 section 4.1.1.1). Raises Undetermined."""
+        reply = self.need(self.ehlo, "the EHLO reply")
+        return tuple(line.split(" ", 1)[0].upper() for line in reply.lines[1:] if line)

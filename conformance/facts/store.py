@@ -1,0 +1,66 @@
+"""What was gathered in a run, and the two ways to ask: of the network, or of what was gathered before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from conformance.facts.answer import Answer, Status
+from conformance.facts.session import End, Session
+from conformance.fleet.model import Listener
+
+
+def canonical(name: str) -> str:
+    """Return a question's name as it is compared: ASCII lower case, no final dot (the root stays a dot)."""
+    lowered = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+    return lowered.rstrip(".") or "."
+
+
+class Asker(Protocol):
+    """Where facts come from. Asking never raises: what could not be observed is an answer that says so."""
+
+    async def dns(self, name: str, rdtype: str) -> Answer:
+        """Ask for the records of one type at one name."""
+        ...
+
+    async def smtp(self, listener: Listener) -> Session:
+        """Hold one session with a listener."""
+        ...
+
+
+@dataclass
+class Store:
+    """Everything that was observed, each question once, in the order it was first answered."""
+
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+    def add(self, answer: Answer) -> Answer:
+        """Keep an answer."""
+        self.answers[canonical(answer.name), answer.rdtype] = answer
+        return answer
+
+
+class Recorded:
+    """An asker over a store alone. ``asked`` lists the questions and sessions that were looked at: the evidence."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.asked: list[str] = []
+
+    async def dns(self, name: str, rdtype: str) -> Answer:
+        """Return the stored answer; a question that was never asked is undetermined."""
+        key = canonical(name), rdtype
+        if (answer := self.store.answers.get(key)) is None:
+            text = "not among the gathered facts"
+            return Answer(key[0], rdtype, Status.UNDETERMINED, "UNASKED", error=text, cause=text)
+        self.asked.append(f"dns:{answer.question}")
+        return answer
+
+    async def smtp(self, listener: Listener) -> Session:
+        """Return the stored session; a listener that was never dialled is undetermined."""
+        if (session := self.store.sessions.get(listener.id)) is None:
+            text = "not among the gathered facts"
+            return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.SKIPPED, error=text)
+        self.asked.append(f"smtp:{listener.id}")
+        return session

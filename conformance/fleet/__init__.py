@@ -1,0 +1,1 @@
+"""DECLARED: the fleet that the inventory describes."""

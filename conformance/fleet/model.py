@@ -1,0 +1,238 @@
+"""The fleet as declared: frozen dataclasses, no input or output.
+
+Names of hosts, domains and selectors that end up in subject ids are restricted to ``[A-Za-z0-9._:@/-]`` when
+the inventory is read, so that an id can stand in HTML, XML and a terminal as it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was declared. ``line`` and ``column`` count from 1 and are None where Ansible lost them."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One source address of a sending host, as the world sees it, with the HELO name it greets with."""
+
+    host: str
+    ip: IPAddress
+    helo: str
+    origin: Origin | None = None
+    helo_origin: Origin | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``host/address``."""
+        return f"{self.host}/{self.ip}"
+
+    @property
+    def reverse_name(self) -> str:
+        """Owner name of the PTR record, absolute (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
+        return f"{self.ip.reverse_pointer}."
+
+    @property
+    def forward_type(self) -> str:
+        """Record type that leads from a name to this address: ``A`` or ``AAAA``."""
+        return "A" if self.ip.version == 4 else "AAAA"
+
+    @property
+    def spf_mechanism(self) -> str:
+        """The SPF mechanism that authorises exactly this address (RFC 7208 section 5.6)."""
+        return f"ip{self.ip.version}:{self.ip}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port on which a host accepts SMTP. ``tls`` is none, starttls or implicit; ``auth`` no, allowed or required."""
+
+    host: str
+    port: int
+    tls: str
+    auth: str
+    connect_to: str
+    addresses: tuple[IPAddress, ...] = ()
+    origin: Origin | None = None
+    timeout: float | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``host:port``."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A DKIM selector of a catalogue domain. ``state`` is signing, published or retired (RFC 6376 section 3.1)."""
+
+    domain: str
+    name: str
+    signing_domain: str
+    state: str = "signing"
+    min_bits: int | None = None
+    origin: Origin | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``domain/selector``."""
+        return f"{self.domain}/{self.name}"
+
+    @property
+    def record_name(self) -> str:
+        """Owner name of the key record, absolute (RFC 6376 section 3.6.2.1)."""
+        return f"{self.name}._domainkey.{self.signing_domain}."
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of the catalogue: one that mail is sent for, or one that never sends (``no_mail``).
+
+    ``name``, ``envelope`` and selector domains are A-labels in lower case without a final dot.
+    ``spf_all``, ``dmarc_p`` are the sets of values the owner accepts; empty means no wish beyond the rules.
+    """
+
+    name: str
+    no_mail: bool = False
+    header_from: bool = True
+    envelope: str = ""
+    selectors: tuple[Selector, ...] = ()
+    spf_all: tuple[str, ...] = ()
+    spf_max_lookups: int = 10
+    dmarc_p: tuple[str, ...] = ()
+    dmarc_adkim: str | None = None
+    dmarc_aspf: str | None = None
+    dmarc_rua: str | None = None
+    hosts: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: the domain name."""
+        return self.name
+
+    @property
+    def mail_from(self) -> str:
+        """The RFC5321.MailFrom domain: the declared envelope domain, or the domain itself."""
+        return self.envelope or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One source address sending for one domain of its own host."""
+
+    address: Address
+    domain: Domain
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``host/address/domain``."""
+        return f"{self.address.id}/{self.domain.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How far this host may be probed: ``level`` none, connect, auth or send; ``timeout`` in seconds."""
+
+    level: str = "connect"
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mta:
+    """A mail host of the inventory with everything effective for it."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+    helo: str | None = None
+    addresses: tuple[Address, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    sends_for: tuple[str, ...] = ()
+    connect_to: str = ""
+    profiles: tuple[str, ...] = ()
+    levels: Mapping[str, str] = _NOTHING
+    probe: Probe = Probe()
+    treat_as_public: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: the inventory name of the host."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that the inventory declares, in a stable order (hosts and domains sorted by name)."""
+
+    mtas: tuple[Mta, ...]
+    domains: tuple[Domain, ...] = ()
+    lab: str | None = None
+    out_of_scope: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    root: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Mta]:
+        """Mail hosts by inventory name."""
+        return {mta.name: mta for mta in self.mtas}
+
+    @cached_property
+    def catalogue(self) -> Mapping[str, Domain]:
+        """Domains by name."""
+        return {domain.name: domain for domain in self.domains}
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Every declared source address."""
+        return tuple(address for mta in self.mtas for address in mta.addresses)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Every declared listener."""
+        return tuple(listener for mta in self.mtas for listener in mta.listeners)
+
+    @property
+    def sending_domains(self) -> tuple[Domain, ...]:
+        """Domains of the catalogue that send mail."""
+        return tuple(domain for domain in self.domains if not domain.no_mail)
+
+    @property
+    def parked_domains(self) -> tuple[Domain, ...]:
+        """Domains of the catalogue declared with ``no_mail``."""
+        return tuple(domain for domain in self.domains if domain.no_mail)
+
+    @property
+    def selectors(self) -> tuple[Selector, ...]:
+        """Every declared selector of the sending domains."""
+        return tuple(selector for domain in self.sending_domains for selector in domain.selectors)
+
+    @property
+    def senders(self) -> tuple[Sender, ...]:
+        """Every address with each domain that its own host sends for."""
+        return tuple(
+            Sender(address, self.catalogue[name])
+            for mta in self.mtas
+            for address in mta.addresses
+            for name in mta.sends_for
+        )

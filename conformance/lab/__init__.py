@@ -1,0 +1,1 @@
+"""The embedded lab: a name server and simulated hosts, conforming and broken."""

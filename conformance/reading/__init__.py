@@ -1,0 +1,1 @@
+"""Text to dataclass, without input or output."""

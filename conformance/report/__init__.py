@@ -1,0 +1,1 @@
+"""TOLD: results, page and terminal."""
