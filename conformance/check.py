@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -18,7 +18,19 @@ from typing import TypeVar
 
 from conformance.outcome import NotApplicable, Undetermined
 
-__all__ = ["Check", "Citation", "Level", "NotApplicable", "Seen", "Source", "Undetermined", "check", "seen", "sources"]
+__all__ = [
+    "Check",
+    "Citation",
+    "Level",
+    "NotApplicable",
+    "Seen",
+    "Source",
+    "Undetermined",
+    "check",
+    "listed",
+    "seen",
+    "sources",
+]
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -103,6 +115,13 @@ def seen(text: str, *, fix: str | None = None, at_most: str | None = None, aspec
     finding.at_most = Level(at_most) if at_most else None
     finding.aspect = aspect
     return finding
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Return names in a sentence, at most some of them: ``a, b and 3 more``."""
+    known = list(names)
+    shown = ", ".join(known[:most])
+    return shown if len(known) <= most else f"{shown} and {len(known) - most} more"
 
 
 @cache

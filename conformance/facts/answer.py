@@ -21,9 +21,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a name server said to one question.
+    r"""What a name server said to one question.
 
-    Names are presentation text without the final dot, in the case the server sent, with ``\\DDD`` escapes
+    Names are presentation text without the final dot, in the case the server sent, with ``\DDD`` escapes
     (RFC 1035 section 5.1). ``name`` is the question: lower case, without final dot. ``ABSENT`` is NXDOMAIN or
     NODATA from a server that answered; everything else without records is ``UNDETERMINED``, with the reason in
     ``error`` and in ``cause`` the text shared by all questions that failed for the same reason.
@@ -75,14 +75,12 @@ class Answer:
     def exchanges(self) -> tuple[tuple[int, str], ...]:
         """MX records as (preference, exchange), lowest preference first. Raises Undetermined."""
         mx = [r for r in self.known().records if isinstance(r, tuple) and len(r) == 2 and isinstance(r[0], int)]
-        return tuple(sorted(mx, key=lambda r: (r[0], r[1])))  # type: ignore[arg-type, return-value]
+        return tuple(sorted(mx, key=lambda r: (r[0], r[1])))
 
     @property
     def strings(self) -> tuple[tuple[str, ...], ...]:
         """TXT records, each as its strings. Raises Undetermined."""
-        return tuple(
-            tuple(str(s) for s in record) for record in self.known().records if isinstance(record, tuple)
-        )
+        return tuple(tuple(str(s) for s in record) for record in self.known().records if isinstance(record, tuple))
 
     @property
     def joined(self) -> tuple[str, ...]:
@@ -94,5 +92,5 @@ class Answer:
         if self.status is Status.FOUND:
             return f"{len(self.records)} record{'s' if len(self.records) != 1 else ''}"
         if self.status is Status.ABSENT:
-            return "NXDOMAIN" if self.rcode == "NXDOMAIN" else "NODATA"
+            return "NODATA" if self.rcode == "NOERROR" else self.rcode
         return self.error or self.rcode

@@ -21,6 +21,9 @@ class End(StrEnum):
     TLS_ERROR = "tls-error"
     UNRESOLVED = "unresolved"
     SKIPPED = "skipped"
+    """The run was told to open no session."""
+    UNASKED = "unasked"
+    """A replay without this session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Session:
     """Reply to HELO, sent only after EHLO was refused."""
     starttls: Reply | None = None
     ehlo_tls: Reply | None = None
+    """Reply to EHLO inside TLS; with implicit TLS it is the same as ``ehlo``."""
     tls_version: str = ""
     cipher: str = ""
     certificate: Certificate | None = None
@@ -115,6 +119,13 @@ class Session:
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """EHLO keywords before TLS, in upper case (RFC 5321 section 4.1.1.1). Raises Undetermined."""
+        """EHLO keywords before STARTTLS, in upper case (RFC 5321 section 4.1.1.1). Raises Undetermined.
+
+        A server that takes HELO alone has none; one that refused both greetings did not say.
+        """
         reply = self.need(self.ehlo, "the EHLO reply")
+        if reply.code // 100 != 2:
+            if self.helo is None or self.helo.code // 100 != 2:
+                raise self.undetermined("the EHLO reply")
+            return ()
         return tuple(line.split(" ", 1)[0].upper() for line in reply.lines[1:] if line)

@@ -11,9 +11,12 @@ from conformance.fleet.model import Listener
 
 
 def canonical(name: str) -> str:
-    """Return a question's name as it is compared: ASCII lower case, no final dot (the root stays a dot)."""
+    """Return a question's name as it is compared: ASCII lower case, no final dot (the root stays a dot).
+
+    A dot that ends an empty label (``example.org..``) or is escaped belongs to the name and stays.
+    """
     lowered = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
-    return lowered.rstrip(".") or "."
+    return (lowered if lowered.endswith(("..", "\\.")) else lowered.removesuffix(".")) or "."
 
 
 class Asker(Protocol):
@@ -27,6 +30,10 @@ class Asker(Protocol):
         """Hold one session with a listener."""
         ...
 
+    def alive(self, server: str) -> bool:
+        """Say whether a name server has answered some question of this run."""
+        ...
+
 
 @dataclass
 class Store:
@@ -35,9 +42,14 @@ class Store:
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
 
+    servers: set[str] = field(default_factory=set)
+    """Name servers that answered a question: found, or not there."""
+
     def add(self, answer: Answer) -> Answer:
         """Keep an answer."""
         self.answers[canonical(answer.name), answer.rdtype] = answer
+        if answer.status is not Status.UNDETERMINED:
+            self.servers.add(answer.server)
         return answer
 
 
@@ -61,6 +73,10 @@ class Recorded:
         """Return the stored session; a listener that was never dialled is undetermined."""
         if (session := self.store.sessions.get(listener.id)) is None:
             text = "not among the gathered facts"
-            return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.SKIPPED, error=text)
+            return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.UNASKED, error=text)
         self.asked.append(f"smtp:{listener.id}")
         return session
+
+    def alive(self, server: str) -> bool:
+        """Say whether a name server has answered some question of this run."""
+        return server in self.store.servers

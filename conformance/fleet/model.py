@@ -10,11 +10,12 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
+
+from conformance.reading.hostname import check_syntax, is_qualified
+from conformance.reading.orgdomain import known_tld
+from conformance.reading.ptrname import judge
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,18 @@ class Address:
     def reverse_name(self) -> str:
         """Owner name of the PTR record, absolute (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
         return f"{self.ip.reverse_pointer}."
+
+    @property
+    def proper_name(self) -> str:
+        """A name that is fit to be published for this address.
+
+        The HELO name where a person gave it, else the host's own name, else a blank for a name to be chosen.
+        """
+        for name in (self.helo, self.host):
+            fit = is_qualified(name) and not check_syntax(name) and known_tld(name)
+            if fit and judge(name, self.ip).kind not in ("dynamic", "generic", "invalid"):
+                return name
+        return "<host>.<your domain>"
 
     @property
     def forward_type(self) -> str:
@@ -167,7 +180,7 @@ class Mta:
     sends_for: tuple[str, ...] = ()
     connect_to: str = ""
     profiles: tuple[str, ...] = ()
-    levels: Mapping[str, str] = _NOTHING
+    levels: Mapping[str, str] = field(default_factory=dict)
     probe: Probe = Probe()
     treat_as_public: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

@@ -1,0 +1,298 @@
+"""The name a host greets with, as declared. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.check import NotApplicable, check, listed, seen
+from conformance.reading import ptrname
+from conformance.reading.hostname import (
+    check_syntax,
+    is_ip_text,
+    is_localhost,
+    is_qualified,
+    looks_like_literal,
+    parse_literal,
+)
+from conformance.reading.orgdomain import known_tld, registrable, special_use, to_ascii
+
+if TYPE_CHECKING:
+    from conformance.facts.greeting import Exchanges, HeloName, ServerNames
+    from conformance.facts.reverse import ReverseName
+    from conformance.fleet.model import Address
+
+RENAME = (
+    "Greet with {address.proper_name} (Postfix: smtp_helo_name, Exim: helo_data) "
+    "and publish: {address.proper_name}. IN {address.forward_type} {address.ip}"
+)
+PUBLISH = "Publish: {address.helo}. IN {address.forward_type} {address.ip}"
+BIG_PROVIDERS = frozenset(
+    {"gmail.com", "google.com", "yahoo.com", "outlook.com", "hotmail.com", "live.com", "aol.com", "icloud.com"}
+)
+
+
+@check(
+    "RFC5321 2.3.5, 4.1.1.1: must",
+    "GMX: must",
+    "OR 20x: must",
+    "G-err 501 5.5.4: must",
+    "RSP: should",
+    "SA FSL_HELO_NON_FQDN_1: should",
+    "HK: info",
+    "Z HELO: should",
+    fix=RENAME,
+)
+def test_helo_fqdn(address: Address) -> None:
+    """Every host greets with a fully qualified name.
+
+    The greeting tells receivers who is calling; a bare machine name tells them nothing.
+    """
+    if looks_like_literal(address.helo):
+        raise NotApplicable("the greeting is an address literal, see helo.literal-valid")
+    if is_ip_text(address.helo):
+        raise NotApplicable("the greeting is a bare IP address, see helo.not-bare-ip")
+    assert is_qualified(address.helo), seen(f"{address.helo!r} has no dot between two labels")
+
+
+@check(
+    "RFC5321 4.1.2: must",
+    "G-err 501 5.5.4: must",
+    "EX: info",
+    "HK: info",
+    fix=RENAME,
+)
+def test_helo_syntax(address: Address) -> None:
+    """The HELO name has letters, digits, hyphens and dots only.
+
+    Machine names with an underscore are the usual slip; strict servers answer them with a syntax error.
+    """
+    if looks_like_literal(address.helo):
+        raise NotApplicable("the greeting is an address literal, see helo.literal-valid")
+    if is_ip_text(address.helo):
+        raise NotApplicable("the greeting is a bare IP address, see helo.not-bare-ip")
+    why = check_syntax(address.helo)
+    assert not why, seen(f"{address.helo!r}: {why}")
+
+
+@check(
+    "Z HELO: should",
+    "RSP: should",
+    fix=PUBLISH,
+)
+def test_helo_exists(helo: HeloName) -> None:
+    """The HELO name exists in DNS.
+
+    A name that does not exist is the first sign of a forged or forgotten host.
+    """
+    assert helo.forward.exists, seen(f"{helo.name} does not exist (NXDOMAIN)")
+
+
+@check(
+    "Z HELO: must",
+    "RFC5321 2.3.5: must",
+    "OR 20x: must",
+    "GMX: must",
+    "SA: should",
+    "RSP: should",
+    "HK forward_dns: should",
+    fix=PUBLISH,
+)
+def test_helo_resolves(helo: HeloName) -> None:
+    """The HELO name has an A or AAAA record.
+
+    Receivers look the name up; an MX record alone does not make it a host.
+    """
+    assert helo.forward.resolves, seen(f"{helo.name} has no address ({helo.forward.describe()})")
+
+
+@check(
+    "RFC5321 2.3.5: must",
+    fix=(
+        "Greet with the canonical name, or replace the alias by {address.helo}. IN {address.forward_type} {address.ip}"
+    ),
+)
+def test_helo_primary_name(helo: HeloName) -> None:
+    """The HELO name is a primary name, not an alias.
+
+    Elsewhere SMTP allows aliases, in the greeting it does not.
+    """
+    assert not helo.forward.aliases, seen(f"{helo.name} is a CNAME to {helo.forward.aliases[0]}")
+
+
+@check(
+    "Z HELO: should",
+    "RSP: should",
+    "SA HELO_LH_HOME: should",
+    "IRM: must",
+    fix=RENAME,
+)
+def test_helo_tld_real(address: Address) -> None:
+    """The HELO name ends in a delegated top-level domain.
+
+    Home-made suffixes such as .local or .lan mean nothing outside your network.
+    """
+    if looks_like_literal(address.helo):
+        raise NotApplicable("the greeting is an address literal, see helo.literal-valid")
+    if is_ip_text(address.helo) or is_localhost(address.helo) or not is_qualified(address.helo):
+        raise NotApplicable("the greeting is no name below a top-level domain, see helo.fqdn and helo.not-localhost")
+    assert not special_use(address.helo), seen(
+        f"{address.helo} ends in a special-use suffix: {special_use(address.helo)}"
+    )
+    assert known_tld(address.helo), seen(f"{address.helo} ends in no delegated top-level domain")
+
+
+@check(
+    "Z HELO: should",
+    "SA HELO_LOCALHOST: should",
+    "IRM: must",
+    "SH: must",
+    fix=RENAME,
+)
+def test_helo_not_localhost(address: Address) -> None:
+    """No host greets as localhost.
+
+    Only a host that nobody configured calls itself localhost.
+    """
+    assert not is_localhost(address.helo), seen(f"the host greets as {address.helo}")
+
+
+@check(
+    "Z HELO: should",
+    "RFC5321 4.1.3: must",
+    "RSP: should",
+    "IRM: must",
+    "HK: info",
+    fix=RENAME,
+)
+def test_helo_not_bare_ip(address: Address) -> None:
+    """No host greets with an IP address without brackets.
+
+    An address may stand there in brackets only, and a name is better.
+    """
+    assert not is_ip_text(address.helo), seen(f"the host greets as {address.helo}")
+
+
+@check(
+    "RFC5321 4.1.3: must",
+    "HK literal_mismatch: info",
+    "EX: info",
+    fix=RENAME,
+)
+def test_helo_literal_valid(address: Address) -> None:
+    """An address literal in the greeting is well-formed and is the sending address.
+
+    A literal is lawful for a host without a name; a fleet's host has one.
+    """
+    if not looks_like_literal(address.helo):
+        raise NotApplicable("the greeting is a name")
+    literal = parse_literal(address.helo)
+    assert literal is not None, seen(f"{address.helo} is no address literal")
+    assert literal == address.ip, seen(f"{address.helo} is not {address.ip}")
+    assert False, seen(f"{address.helo} is lawful, but a name is expected of a fleet's host", at_most="should")
+
+
+@check(
+    "Z HELO: should",
+    "CSA: must",
+    fix=RENAME,
+)
+def test_helo_own_domain(helo: HeloName, address: Address, own_domains: frozenset[str]) -> None:
+    """The HELO name lies in a domain of the fleet.
+
+    Receivers trust a host less that greets with somebody else's domain.
+    """
+    own = listed(sorted(own_domains))
+    assert registrable(helo.name) in own_domains, seen(
+        f"{helo.name} is in none of {own}",
+        fix=f"Greet with a name in {own} that leads to {address.ip} (Postfix: smtp_helo_name, Exim: helo_data)",
+    )
+
+
+@check(
+    "Z HELO: should",
+    fix=(
+        "Greet with the name of a mail exchanger, or accept that sending and receiving hosts differ "
+        "(mailconform_levels)."
+    ),
+)
+def test_helo_matches_mx(helo: HeloName, exchanges: Exchanges) -> None:
+    """The HELO name agrees with a mail exchanger of a domain the host sends for.
+
+    Zendesk asks for it; it cannot hold where sending and receiving hosts are separate.
+    """
+    targets = [to_ascii(name) for name in exchanges.targets]
+    if not targets:
+        raise NotApplicable("no domain of this host has a mail exchanger")
+    same = to_ascii(helo.name) in targets or registrable(helo.name) in [registrable(name) for name in exchanges.targets]
+    assert same, seen(f"{helo.name} is neither one of {', '.join(exchanges.targets)} nor in the domain of one")
+
+
+@check(
+    "SA KHOP_HELO_FCRDNS: should",
+    "RSP HELO_IP_A: should",
+    "SH: should",
+    "RFC7208 2.3: should",
+    "RFC5321 4.1.4: info",
+    "Z HELO: should",
+    fix=PUBLISH,
+)
+def test_helo_matches_ip(helo: HeloName, address: Address) -> None:
+    """An address of the HELO name is the sending address.
+
+    A name that points at the web server is the common slip.
+    """
+    if not helo.forward.resolves:
+        raise NotApplicable("the name has no address, see helo.resolves")
+    assert helo.forward.leads_to(address.ip), seen(f"{helo.name} has {helo.forward.describe()}, not {address.ip}")
+
+
+@check(
+    "SA HELO_DYNAMIC: should",
+    "RSP hfilter: should",
+    "IRM: info",
+    "HK: info",
+    "Z HELO: should",
+    fix=RENAME,
+)
+def test_helo_not_dynamic(helo: HeloName, address: Address, own_domains: frozenset[str]) -> None:
+    """The HELO name does not look dynamically assigned.
+
+    Filters judge the greeting by the same patterns as the PTR name.
+    """
+    verdict = ptrname.judge(helo.name, address.ip, own_domains)
+    assert verdict.kind != "dynamic", seen(f"{helo.name} looks dynamic: {verdict.evidence}")
+
+
+@check(
+    "IRM: must",
+    "HK big_company: info",
+    fix=RENAME,
+)
+def test_helo_not_big_provider(helo: HeloName, ptr: ReverseName) -> None:
+    """The HELO name is not in the domain of a big mailbox provider.
+
+    Forgers like these names; only a host whose PTR is there too may use one.
+    """
+    domain = registrable(helo.name)
+    if domain not in BIG_PROVIDERS:
+        return
+    assert domain in [registrable(name) for name in ptr.names], seen(f"{helo.name} is in {domain}, the PTR is not")
+
+
+@check(
+    "RFC5321 4.2, 4.3.1: must",
+    "FILTERS: info",
+    fix=(
+        "Let the server greet with a qualified name that resolves (Postfix myhostname, Exim "
+        "primary_hostname, smtpd_banner)."
+    ),
+)
+def test_helo_server_banner(server_names: ServerNames) -> None:
+    """The banner and the EHLO reply of every listener carry a name that resolves.
+
+    Both begin with the server's domain by the standard; a generic banner may hide the software, not the name.
+    """
+    for where, name in server_names.said:
+        assert is_qualified(name) and not check_syntax(name), seen(f"{where} says {name!r}, which is no qualified name")
+    for forward in server_names.forward:
+        assert forward.resolves, seen(f"{forward.name} has no address ({forward.describe()})")

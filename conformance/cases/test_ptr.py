@@ -1,0 +1,372 @@
+"""Reverse DNS of the sending addresses. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.check import NotApplicable, check, listed, seen
+from conformance.reading import ptrname
+from conformance.reading.hostname import check_syntax, is_ip_text, is_localhost, is_qualified, zone_suffix
+from conformance.reading.orgdomain import known_tld, registrable, special_use, to_ascii
+
+if TYPE_CHECKING:
+    from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
+    from conformance.fleet.model import Address
+
+RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.proper_name}."
+
+
+@check(
+    "Z PTR: must",
+    "G IP addresses: must",
+    "Y: must",
+    "MS-pol 3: must",
+    "AP: must",
+    "CC: must",
+    "GMX: must",
+    "TO 4.1: must",
+    "OR 107: must",
+    "LP: must",
+    "YX: must",
+    "IL: must",
+    "RFC1912 2.1: should",
+    "SR NoPtr: should",
+    fix="Publish: {address.reverse_name} IN PTR {address.proper_name}.",
+)
+def test_ptr_exists(ptr: ReverseName) -> None:
+    """Every sending address has a PTR record.
+
+    Receivers refuse or distrust mail from an address that has no name.
+    """
+    assert ptr.names, seen(f"{ptr.question} answered {ptr.rcode}")
+
+
+@check(
+    "G-err 421 4.7.0, 451 4.7.23: must",
+    "RFC8601 2.7.3: info",
+    fix=(
+        "Ask the operator of the reverse zone of {address.ip} to repair its name servers: they answer "
+        "{address.reverse_name} with an error."
+    ),
+)
+def test_ptr_answers(reverse_zone: ReverseZone) -> None:
+    """The reverse zone of every sending address answers.
+
+    While its name servers answer with an error, receivers defer mail from the address.
+    """
+    assert not reverse_zone.broken, seen(
+        f"{reverse_zone.answer.question}: {reverse_zone.answer.error or reverse_zone.answer.rcode}"
+    )
+
+
+@check(
+    "G IP addresses: must",
+    "Y: must",
+    "GMX: must",
+    "OR 107: must",
+    "CC: must",
+    "TO 4.1: must",
+    "Z PTR: should",
+    "RFC1912 2.1: should",
+    "RFC8501 5.1: should",
+    "RFC8601 3: should",
+    "RSP: should",
+    "SA: should",
+    fix=(
+        "Let the PTR name lead back: publish {address.proper_name}. IN {address.forward_type} {address.ip}, and "
+        "{address.reverse_name} IN PTR {address.proper_name}."
+    ),
+)
+def test_ptr_forward_confirms(ptr_names: tuple[str, ...], forward: ForwardNames) -> None:
+    """A PTR name of the address leads back to the address.
+
+    Anyone can write any name into a reverse zone; only the forward zone proves whose name it is.
+    """
+    assert forward.confirmed, seen(forward.describe())
+
+
+@check(
+    "SEPP: must",
+    "RFC8601 3: info",
+    fix=(
+        "Remove the PTR records of {address.reverse_name} that do not lead back, or give each name the "
+        "address {address.ip}."
+    ),
+)
+def test_ptr_all_forward_confirm(ptr_names: tuple[str, ...], forward: ForwardNames, address: Address) -> None:
+    """Every PTR name of the address leads back to the address.
+
+    A stale second name is the usual slip; some receivers look at one name only, and any may come first.
+    """
+    stray = [name.name for name in forward.names if not name.leads_to(address.ip)]
+    assert not stray, seen(f"not back to {address.ip}: {', '.join(stray)}")
+
+
+@check(
+    "FILTERS: info",
+    "RFC2181 10.2: info",
+    fix="Keep one PTR record at {address.reverse_name}",
+)
+def test_ptr_single(ptr_names: tuple[str, ...]) -> None:
+    """The address has exactly one PTR record.
+
+    Several are lawful, but receivers pick an arbitrary one, so that comparison with the greeting flaps.
+    """
+    assert len(ptr_names) == 1, seen(f"{len(ptr_names)} PTR records: {', '.join(ptr_names)}")
+
+
+@check(
+    "G IP addresses: must",
+    "EXO: must",
+    fix="Publish: {address.proper_name}. IN {address.forward_type} {address.ip}",
+)
+def test_ptr_forward_family(ptr_names: tuple[str, ...], forward: ForwardNames, address: Address) -> None:
+    """The PTR name has a record of the address's own family: A for IPv4, AAAA for IPv6.
+
+    Only the family of the connection is compared; a name with the other family alone confirms nothing.
+    """
+    other = [name.name for name in forward.names if name.resolves and not name.family(address.ip)]
+    assert not other, seen(f"no {address.forward_type} record at {', '.join(other)}, only the other family")
+
+
+@check(
+    "G-err 550 5.7.1: must",
+    "EXO 450 4.7.25: must",
+    "CC: must",
+    fix=(
+        "Publish {address.reverse_name} IN PTR {address.proper_name}. and {address.proper_name}. IN AAAA {address.ip}, "
+        "or stop sending over IPv6 (Postfix: inet_protocols = ipv4)."
+    ),
+)
+def test_ptr_ipv6(ptr: ReverseName, forward: ForwardNames, address: Address) -> None:
+    """An IPv6 sender has a PTR name that leads back to it.
+
+    Receivers are stricter over IPv6 than over IPv4, and hosts often choose IPv6 unnoticed.
+    """
+    if address.ip.version == 4:
+        raise NotApplicable("the address is IPv4")
+    assert ptr.names, seen(f"{ptr.question} answered {ptr.rcode}")
+    assert forward.confirmed, seen(forward.describe())
+
+
+@check(
+    "GMX: must",
+    "RFC1123 2.1: must",
+    "RFC5321 2.3.5: must",
+    "Y-faq: should",
+    "RSP: should",
+    fix=RENAME,
+)
+def test_ptr_syntax(ptr_names: tuple[str, ...]) -> None:
+    """Every PTR name is a qualified host name of letters, digits and hyphens.
+
+    DNS allows any octets, mail does not: receivers discard a name that is no host name.
+    """
+    bad = [f"{name}: {why}" for name in ptr_names if (why := check_syntax(name))]
+    bad += [f"{name}: it has one label only" for name in ptr_names if not check_syntax(name) and not is_qualified(name)]
+    assert not bad, seen("; ".join(bad))
+
+
+@check(
+    "FILTERS: info",
+    "RFC1912 2.1: info",
+    fix="Put a dot after the name in the zone file: {address.reverse_name} IN PTR {address.proper_name}.",
+)
+def test_ptr_no_zone_suffix(ptr_names: tuple[str, ...]) -> None:
+    """No PTR name ends in the reverse zone itself.
+
+    A forgotten final dot in the zone file appends the zone's own name.
+    """
+    bad = [name for name in ptr_names if zone_suffix(name)]
+    assert not bad, seen(", ".join(bad))
+
+
+@check(
+    "GMX: must",
+    "FILTERS: info",
+    fix=RENAME,
+)
+def test_ptr_not_ip(ptr_names: tuple[str, ...]) -> None:
+    """No PTR name is an IP address in text.
+
+    An address is no name, and filters count it as forged.
+    """
+    bad = [name for name in ptr_names if is_ip_text(name)]
+    assert not bad, seen(", ".join(bad))
+
+
+@check(
+    "Z HELO: should",
+    "SA RDNS_LOCALHOST: info",
+    "RSP: info",
+    fix=RENAME,
+)
+def test_ptr_not_localhost(ptr_names: tuple[str, ...]) -> None:
+    """No PTR name is localhost or ends in a special-use suffix.
+
+    Such names mean the receiver's own machine or nothing at all outside your network.
+    """
+    bad = [name for name in ptr_names if is_localhost(name) or special_use(name)]
+    assert not bad, seen(", ".join(bad))
+
+
+@check(
+    "Z HELO: should",
+    "HK valid_hostname: info",
+    fix=RENAME,
+)
+def test_ptr_public_suffix(ptr_names: tuple[str, ...]) -> None:
+    """Every PTR name lies below a public suffix.
+
+    A name below a made-up top-level domain belongs to nobody.
+    """
+    if local := [name for name in ptr_names if is_localhost(name) or special_use(name) or zone_suffix(name)]:
+        raise NotApplicable(f"{local[0]} is no public name, see ptr.not-localhost and ptr.no-zone-suffix")
+    bad = [name for name in ptr_names if not (known_tld(name) and registrable(name))]
+    assert not bad, seen(", ".join(bad))
+
+
+@check(
+    "RFC1912 2.4: should",
+    "RFC1034 3.6.2: should",
+    fix=(
+        "Let the PTR record name the canonical host, not an alias: {address.reverse_name} IN PTR {address.proper_name}."
+    ),
+)
+def test_ptr_target_not_cname(ptr_names: tuple[str, ...], forward: ForwardNames) -> None:
+    """No PTR name is an alias.
+
+    A PTR record names the host itself; an alias makes some verifiers give up.
+    """
+    bad = [f"{name.name} is a CNAME to {name.aliases[0]}" for name in forward.names if name.aliases]
+    assert not bad, seen("; ".join(bad))
+
+
+@check(
+    "GMX: must",
+    "RSP: info",
+    fix=RENAME,
+)
+def test_ptr_not_placeholder(ptr_names: tuple[str, ...]) -> None:
+    """No PTR name is a provider's word for an address that nobody has named.
+
+    Words such as unassigned or no-rdns tell receivers that nobody takes care of the address.
+    """
+    bad = [f"{name} says {word!r}" for name in ptr_names if (word := ptrname.placeholder(name))]
+    assert not bad, seen("; ".join(bad))
+
+
+@check(
+    "Z PTR: should",
+    "Y: should",
+    "CC: must",
+    "MS-pol DY-001: must",
+    "GMX: must",
+    "TO DIAL: must",
+    "IL: must",
+    "SA RDNS_DYNAMIC: should",
+    "RSP hfilter: should",
+    "IRM: must",
+    "SR Dyna: should",
+    fix=RENAME,
+)
+def test_ptr_not_dynamic(ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str]) -> None:
+    """No PTR name looks dynamically assigned.
+
+    Receivers take a name with access-network words or address digits for a home connection.
+    """
+    for name in ptr_names:
+        verdict = ptrname.judge(name, address.ip, own_domains)
+        assert verdict.kind != "dynamic", seen(f"{name} looks dynamic: {verdict.evidence}")
+        assert verdict.kind != "suspect", seen(f"{name} could be taken for dynamic: {verdict.evidence}", at_most="info")
+
+
+@check(
+    "GMX: must",
+    "Y: should",
+    "IL: must",
+    "TO 4.1: must",
+    "SA HELO_STATIC_HOST: should",
+    fix=RENAME,
+)
+def test_ptr_not_generic(ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str]) -> None:
+    """No PTR name is a provider's default.
+
+    A default name, even a static one, does not say who operates the host.
+    """
+    for name in ptr_names:
+        verdict = ptrname.judge(name, address.ip, own_domains)
+        assert verdict.kind != "generic", seen(f"{name} is a default name: {verdict.evidence}")
+
+
+@check(
+    "Z PTR: should",
+    "IL: must",
+    "HK: info",
+    "IRM: info",
+    "SA: info",
+    fix=RENAME,
+)
+def test_ptr_no_ip_digits(ptr_names: tuple[str, ...], address: Address) -> None:
+    """No PTR name contains the digits of the address.
+
+    Names made from the address are what providers give to unnamed customers.
+    """
+    for name in ptr_names:
+        found = ptrname.embedded(name, address.ip)
+        assert found.degree < 3, seen(f"{name} contains {found.text}, octets of {address.ip}")
+        assert found.degree < 2, seen(f"{name} contains {found.text}, two octets of {address.ip}", at_most="info")
+
+
+@check(
+    "Z PTR: should",
+    "PW: info",
+    "IRM: info",
+    "RSP: info",
+    "SA: info",
+    fix=RENAME,
+)
+def test_ptr_no_isp_words(ptr_names: tuple[str, ...]) -> None:
+    """No PTR name contains words of access networks.
+
+    Words such as dsl, cable, dhcp or pool mark a private connection.
+    """
+    bad = [f"{name} says {', '.join(words)}" for name in ptr_names if (words := ptrname.isp_words(name))]
+    assert not bad, seen("; ".join(bad))
+
+
+@check(
+    "AP: must",
+    "Z PTR: should",
+    "Y: info",
+    "GMX: should",
+    "TO 4.1: must",
+    "G IP addresses: should",
+    fix="Name the host in a domain of your own: {address.reverse_name} IN PTR {address.proper_name}.",
+)
+def test_ptr_own_domain(ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str]) -> None:
+    """A PTR name of the address lies in a domain of the fleet.
+
+    The name should lead receivers to whoever is responsible for the mail.
+    """
+    own = listed(sorted(own_domains))
+    assert any(registrable(name) in own_domains for name in ptr_names), seen(
+        f"{', '.join(ptr_names)}: in none of {own}",
+        fix=f"Publish a name in {own} that leads to {address.ip}: {address.reverse_name} IN PTR <host>.<domain>.",
+    )
+
+
+@check(
+    "MUR: must",
+    "FILTERS: info",
+    "SH: should",
+    "RFC5321 4.1.4: info",
+    fix="Greet with the PTR name, or publish: {address.reverse_name} IN PTR {address.proper_name}.",
+)
+def test_ptr_matches_helo(ptr_names: tuple[str, ...], address: Address) -> None:
+    """A PTR name equals the HELO name.
+
+    Receivers must not refuse mail for this alone, yet some distrust a host that calls itself by another name.
+    """
+    same = to_ascii(address.helo) in [to_ascii(name) for name in ptr_names]
+    assert same, seen(f"the host greets as {address.proper_name}, its PTR says {', '.join(ptr_names)}")

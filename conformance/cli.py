@@ -1,0 +1,252 @@
+"""The command: ``run`` hands over to pytest; the rest is what is not a test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import click
+
+from conformance import __version__
+from conformance.options import OPTIONS, Option, Settings, UsageError, settle
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_INVENTORY = ("inventory", "limit", "vault-password-file", "no-secrets", "ansible-python")
+"""Options that say which fleet is meant."""
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="mailconform")
+def main() -> None:
+    """Check an outbound mail fleet: PTR, HELO, SPF, DKIM, DMARC and SMTP, declared in an Ansible inventory."""
+
+
+def _options(names: Iterable[str]) -> Callable[[Any], Any]:
+    chosen = [option for option in OPTIONS if option.name in set(names)]
+
+    def declare(function: Any) -> Any:
+        for option in reversed(chosen):
+            function = _click(option)(function)
+        return function
+
+    return declare
+
+
+def _click(option: Option) -> Callable[[Any], Any]:
+    if option.flag:
+        return click.option(option.switch, option.dest, is_flag=True, default=None, help=option.help)
+    kind: Any = click.Choice(option.choices) if option.choices else float if option.number else str
+    shown = f"{option.help} [default: {_text(option.default)}]" if option.default is not None else option.help
+    metavar = None if option.choices else option.metavar
+    return click.option(
+        option.switch, option.dest, multiple=option.many, type=kind, metavar=metavar, default=None, help=shown
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    """Settle options without pytest: the ini file is the one pytest would read, parsed only when there is one."""
+    return settle(given.get, _ini())
+
+
+def _ini() -> Callable[[str], str | None]:
+    from configparser import ConfigParser
+    from configparser import Error as IniError
+    from pathlib import Path
+
+    for name, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
+        for folder in (Path.cwd(), *Path.cwd().parents):
+            if (path := folder / name).is_file():
+                parser = ConfigParser(interpolation=None)
+                try:
+                    parser.read(path, "utf-8")
+                except (IniError, UnicodeDecodeError) as error:
+                    raise UsageError(f"{path}: {error}") from None
+                if parser.has_section(section):
+                    values = parser[section]
+                    return values.get
+    return lambda key: None
+
+
+@main.command(context_settings=_CONTEXT | {"ignore_unknown_options": False})
+@_options(option.name for option in OPTIONS)
+@click.option("-q", "--quiet", count=True, help="One line, and one for each finding.")
+@click.option("--print-command", is_flag=True, help="Say which pytest command is run, and do not run it.")
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def run(pytest_arguments: tuple[str, ...], quiet: int, print_command: bool, **given: Any) -> NoReturn:
+    """Judge a fleet and write reports. What follows after -- goes to pytest (-k, -x, -n 2, --lf ...).
+
+    Exit status: 0 conforms; 1 something that gates is broken; 2 interrupted; 3 internal error; 4 wrong usage or an
+    unreadable inventory; 5 nothing to check; 6 nothing broken seen, but something could not be determined.
+    """
+    command = [sys.executable, "-m", "pytest", "--pyargs", "conformance.cases", "-p", "conformance.plugin"]
+    for option in OPTIONS:
+        value = given[option.dest]
+        if option.flag:
+            command += [option.switch] if value else []
+        else:
+            values = value if option.many else [] if value is None else [value]
+            command += [f"{option.switch}={_text(one)}" for one in values]
+    command += ["-q"] * quiet
+    command += pytest_arguments
+    if print_command:
+        import shlex
+
+        click.echo(shlex.join(command))
+        raise SystemExit(0)
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+
+
+@main.group(context_settings=_CONTEXT)
+def inventory() -> None:
+    """Read an inventory: what is effective, whether it is valid, what may be written."""
+
+
+@inventory.command()
+@_options(_INVENTORY)
+@click.argument("host", required=False)
+def show(host: str | None, **given: Any) -> None:
+    """Print what is effective for a host, or for all, and where each value comes from."""
+    from conformance.fleet.show import describe
+
+    fleet = _fleet(given)
+    if host is not None and host not in fleet.by_name:
+        _fail(f"no mail host {host!r} in this inventory; there are {', '.join(fleet.by_name)}")
+    for line in describe(fleet, host):
+        click.echo(line)
+
+
+@inventory.command()
+@_options(_INVENTORY)
+def validate(**given: Any) -> None:
+    """Say everything that is wrong with an inventory; exit status 4 when something is."""
+    fleet = _fleet(given)
+    for warning in fleet.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    addresses, domains = len(fleet.addresses), len(fleet.domains)
+    click.echo(f"valid: {len(fleet.mtas)} mail hosts, {addresses} sending addresses, {domains} domains")
+
+
+@inventory.command()
+def schema() -> None:
+    """Print the JSON Schema of the mailconform_ variables, for editors."""
+    import json
+
+    from conformance.fleet.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+@click.argument("rule")
+def explain(rule: str) -> None:
+    """Say what a rule asks, who asks it, how hard, and how to comply."""
+    from conformance import profiles
+    from conformance.catalogue import checks
+    from conformance.report.explain import explain as words
+
+    if rule not in checks():
+        from difflib import get_close_matches
+
+        near = get_close_matches(rule, checks(), n=3, cutoff=0.5)
+        _fail(f"no rule {rule!r}" + (f"; did you mean {', '.join(near)}?" if near else "; see: mailconform list rules"))
+    levels = {name: profiles.load(name).level(checks()[rule]) for name in profiles.names()}
+    for line in words(checks()[rule], levels):
+        click.echo(line)
+
+
+@main.group("list", context_settings=_CONTEXT)
+def listing() -> None:
+    """List rules, profiles, hosts or domains."""
+
+
+@listing.command()
+@click.option("--profile", default="common", show_default=True, help="Whose levels to show; several with commas.")
+def rules(profile: str) -> None:
+    """Every rule with its level under a profile; a dash where the profile does not select it."""
+    from conformance import profiles as known
+    from conformance.catalogue import checks
+
+    try:
+        for check in checks().values():
+            click.echo(f"{known.level(check, profile.split(',')) or '-':<7} {check.id:<26} {check.title}")
+    except known.UnknownProfile as error:
+        _fail(str(error))
+
+
+@listing.command("profiles")
+def list_profiles() -> None:
+    """Every profile, and how many rules it selects at each level."""
+    from collections import Counter
+
+    from conformance import profiles as known
+    from conformance.catalogue import checks
+    from conformance.check import Level
+
+    for name in known.names():
+        counted = Counter(found for check in checks().values() if (found := known.load(name).level(check)))
+        numbers = ", ".join(f"{counted[level]} {level}" for level in Level)
+        click.echo(f"{name:<10} {numbers:<32} {known.load(name).title}")
+
+
+@listing.command()
+@_options(_INVENTORY)
+def hosts(**given: Any) -> None:
+    """Every mail host with its addresses, HELO names and listeners."""
+    for mta in _fleet(given).mtas:
+        sending = ", ".join(f"{address.ip} as {address.helo}" for address in mta.addresses)
+        ports = ", ".join(str(listener.port) for listener in mta.listeners)
+        click.echo(f"{mta.name:<32} {sending or 'sends nothing'}" + (f"; listens on {ports}" if ports else ""))
+
+
+@listing.command()
+@_options(_INVENTORY)
+def domains(**given: Any) -> None:
+    """Every domain of the catalogue with its selectors and the hosts that send for it."""
+    for domain in _fleet(given).domains:
+        selectors = ", ".join(f"{selector.name} ({selector.state})" for selector in domain.selectors)
+        what = (
+            "sends no mail"
+            if domain.no_mail
+            else f"selectors: {selectors or 'none'}; sent by: {len(domain.hosts)} hosts"
+        )
+        click.echo(f"{domain.name:<32} {what}")
+
+
+def _fleet(given: dict[str, Any]) -> Any:
+    from conformance.fleet.ansible import load
+    from conformance.fleet.errors import InventoryError
+
+    try:
+        chosen = _settings(given)
+        if not chosen["inventory"]:
+            _fail("no inventory: name one with --inventory PATH, MAILCONFORM_INVENTORY or mailconform_inventory")
+        return load(
+            chosen["inventory"],
+            limit=chosen["limit"],
+            vault_password_file=chosen["vault-password-file"],
+            secrets=not chosen["no-secrets"],
+            ansible_python=chosen["ansible-python"],
+        )
+    except UsageError as error:
+        _fail(str(error))
+    except InventoryError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+def _fail(text: str) -> NoReturn:
+    from conformance.report.text import printable
+
+    click.echo(printable(text), err=True)
+    raise SystemExit(4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The asker that asks the network: each question and each session once, all kept in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import TYPE_CHECKING, TypeVar
+
+from conformance.facts.answer import Answer
+from conformance.facts.session import End, Session
+from conformance.facts.store import Store, canonical
+from conformance.fleet.model import Listener
+
+if TYPE_CHECKING:
+    from conformance.facts.dns import Resolver
+    from conformance.facts.smtp import Prober
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Live:
+    """An asker over a resolver and a prober. ``prober`` is None where no SMTP session may be opened."""
+
+    def __init__(self, store: Store, resolver: Resolver, prober: Prober | None) -> None:
+        self.store = store
+        self._resolver = resolver
+        self._prober = prober
+        self._dns: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._smtp: dict[str, asyncio.Task[Session]] = {}
+
+    async def dns(self, name: str, rdtype: str) -> Answer:
+        """Ask the resolver, once for each name and type."""
+        key = canonical(name), rdtype
+        if (known := self.store.answers.get(key)) is not None:
+            return known
+        return await _once(self._dns, key, lambda: self._ask(*key))
+
+    async def smtp(self, listener: Listener) -> Session:
+        """Dial a listener, once."""
+        if (known := self.store.sessions.get(listener.id)) is not None:
+            return known
+        return await _once(self._smtp, listener.id, lambda: self._dial(listener))
+
+    def alive(self, server: str) -> bool:
+        """Say whether a name server has answered some question of this run."""
+        return server in self.store.servers
+
+    async def _ask(self, name: str, rdtype: str) -> Answer:
+        return self.store.add(await self._resolver.ask(name, rdtype))
+
+    async def _dial(self, listener: Listener) -> Session:
+        if self._prober is None:
+            session = Session(
+                listener.host,
+                listener.port,
+                listener.tls,
+                listener.connect_to,
+                End.SKIPPED,
+                error="this run opens no SMTP session (probe level none)",
+            )
+        else:
+            session = await self._prober.session(listener)
+        self.store.sessions[listener.id] = session
+        return session
+
+
+async def _once(tasks: dict[K, asyncio.Task[V]], key: K, start: Callable[[], Coroutine[None, None, V]]) -> V:
+    if key not in tasks:
+        tasks[key] = asyncio.create_task(start())
+    return await asyncio.shield(tasks[key])

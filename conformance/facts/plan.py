@@ -1,0 +1,88 @@
+"""Which facts there are, and which of them a selection of checks needs.
+
+A fact is a coroutine over an asker. It runs twice: once over the network before the first check, where it
+collects what it asks for into the store, and once over the store when a check needs its value. So no question
+is written down twice, and a replay is the second half alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.facts import dkim, dmarc, domain, greeting, reverse, spf
+from conformance.facts.store import Asker
+from conformance.fleet.model import Address, Domain, Fleet, Listener
+from conformance.outcome import NotApplicable
+
+Builder = Callable[[Asker, Any], Awaitable[Any]]
+
+
+def _itself(_fleet: Fleet, subject: Any) -> Any:
+    return subject
+
+
+def _host(fleet: Fleet, address: Address) -> Any:
+    return fleet.by_name[address.host]
+
+
+def _dialled(fleet: Fleet, listener: Listener) -> Any:
+    if fleet.by_name[listener.host].probe.level == "none":
+        raise NotApplicable(f"mailconform_probe.level of {listener.host} is none")
+    return listener
+
+
+def _senders(fleet: Fleet, subject: Domain) -> Any:
+    return spf.DomainSenders(
+        subject, tuple(a for name in subject.hosts if name in fleet.by_name for a in fleet.by_name[name].addresses)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One kind of fact: how it is built, and from what part of the fleet when not from the subject itself."""
+
+    build: Builder
+    of: Callable[[Fleet, Any], Any] = _itself
+
+
+FACTS: Mapping[str, Fact] = {
+    "ptr": Fact(reverse.reverse),
+    "reverse_zone": Fact(reverse.reverse_zone),
+    "forward": Fact(reverse.forward_names),
+    "helo": Fact(greeting.helo_name),
+    "exchanges": Fact(greeting.exchanges, of=_host),
+    "spf": Fact(spf.spf_records),
+    "spf_paths": Fact(spf.spf_paths, of=_senders),
+    "spf_sender": Fact(spf.spf_sender),
+    "spf_helo": Fact(spf.spf_helo),
+    "dkim_key": Fact(dkim.key_record),
+    "dmarc": Fact(dmarc.dmarc_walk),
+    "dmarc_reports": Fact(dmarc.report_destinations),
+    "mail_domains": Fact(domain.mail_domains),
+    "parked_spf": Fact(spf.spf_records),
+    "parked_dmarc": Fact(dmarc.dmarc_walk),
+    "parked_mail": Fact(domain.mail_domains),
+    "session": Fact(greeting.held_session, of=_dialled),
+    "server_names": Fact(greeting.server_names, of=_dialled),
+}
+"""Facts by the name of the fixture that gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One fact of one subject."""
+
+    fact: str
+    subject: Any
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells two wanted facts apart."""
+        return self.fact, self.subject.id
+
+    async def build(self, ask: Asker, fleet: Fleet) -> Any:
+        """Build the fact. Raises NotApplicable when the subject has none."""
+        fact = FACTS[self.fact]
+        return await fact.build(ask, fact.of(fleet, self.subject))

@@ -1,0 +1,158 @@
+"""What one DNS reply says about the question it answers."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+
+import dns.flags
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+from dns.message import Message
+from dns.name import Name
+from dns.rcode import Rcode
+from dns.rdata import Rdata
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
+from dns.rrset import RRset
+
+from conformance.facts.answer import Answer, Record, Status
+from conformance.facts.wire import show_name
+
+MAX_ALIASES = 8
+"""CNAME records followed for one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The answer to one question as it was sent, before any further question about the target of an alias.
+
+    ``chain`` holds the CNAME targets within the reply. ``onward`` says that nothing is known of the last one.
+    """
+
+    answer: Answer
+    chain: tuple[Name, ...] = ()
+    onward: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether no other server needs to be asked."""
+        return self.onward or self.answer.status is not Status.UNDETERMINED
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a reply came from: server, ``udp`` or ``tcp``, milliseconds, and the zone the question belongs to."""
+
+    server: str
+    transport: str
+    ms: float
+    zone: str
+
+
+def understand(reply: Message, name: Name, rdtype: RdataType, origin: Origin) -> Step:
+    """Read the reply to a question (RFC 1034 section 4.3.2, RFC 2308 section 2)."""
+    links = _links(reply, name, rdtype)
+    chain = tuple(_target(link) for link in links)
+    last = chain[-1] if chain else name
+    records = reply.get_rrset(reply.answer, last, RdataClass.IN, rdtype)
+    denial = None if records else _denial(reply, last)
+    ttls = [rrset.ttl for rrset in (*links, records) if rrset is not None]
+    base = Answer(
+        name=show_name(name).lower(),
+        rdtype=dns.rdatatype.to_text(rdtype),
+        status=Status.ABSENT,
+        rcode=dns.rcode.to_text(reply.rcode()),
+        aliases=tuple(show_name(target) for target in chain),
+        ttl=min(ttls if denial is None else [*ttls, denial], default=None),
+        server=origin.server,
+        transport=origin.transport,
+        ms=origin.ms,
+        at=now(),
+        authenticated=bool(reply.flags & dns.flags.AD),
+    )
+    if trouble := _trouble(reply, bool(records), bool(links), origin):
+        rcode, error, cause = trouble
+        failed = replace(base, status=Status.UNDETERMINED, rcode=rcode, ttl=None, error=error, cause=cause)
+        return Step(failed, chain)
+    if records:
+        return Step(replace(base, status=Status.FOUND, records=tuple(_record(rdata) for rdata in records)), chain)
+    # RFC 6604 section 3: the rcode is about the last name of the chain.
+    onward = bool(links) and reply.rcode() == Rcode.NOERROR and denial is None
+    return Step(base, chain, onward)
+
+
+def now() -> str:
+    """Return the time in UTC as ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _trouble(reply: Message, records: bool, links: bool, origin: Origin) -> tuple[str, str, str] | None:
+    """Return rcode, error and cause of a reply that decides nothing; None when it decides."""
+    rcode = reply.rcode()
+    if rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
+        code = dns.rcode.to_text(rcode)
+        text = f"{code} from {origin.server}"
+        return code, text, f"{text} about {origin.zone}" if rcode == Rcode.SERVFAIL else text
+    if records and rcode == Rcode.NXDOMAIN:
+        text = f"malformed answer from {origin.server}: records of a name that it denies"
+    elif reply.answer and not records and not links:
+        text = f"malformed answer from {origin.server}: only records that were not asked for"
+    elif rcode == Rcode.NOERROR and not reply.answer and _is_referral(reply):
+        text = f"referral from {origin.server}, which does not resolve names of {origin.zone}"
+        return "REFERRAL", text, text
+    else:
+        return None
+    return "MALFORMED", text, f"{text} ({origin.zone})"
+
+
+def _is_referral(reply: Message) -> bool:
+    """Whether the server only points to others (RFC 2308 section 2.2)."""
+    types = {rrset.rdtype for rrset in reply.authority}
+    return not reply.flags & dns.flags.AA and RdataType.NS in types and RdataType.SOA not in types
+
+
+def _links(reply: Message, name: Name, rdtype: RdataType) -> list[RRset]:
+    """Return the CNAME records that lead on from the name, up to one too many or the one that closes a loop."""
+    links: list[RRset] = []
+    seen = {name}
+    while rdtype != RdataType.CNAME and len(links) <= MAX_ALIASES:
+        link = reply.get_rrset(reply.answer, name, RdataClass.IN, RdataType.CNAME)
+        if not link or reply.get_rrset(reply.answer, name, RdataClass.IN, rdtype):
+            break
+        links.append(link)
+        name = _target(link)
+        if name in seen:
+            break
+        seen.add(name)
+    return links
+
+
+def _target(link: RRset) -> Name:
+    target = link[0].target
+    assert isinstance(target, Name)
+    return target
+
+
+def _denial(reply: Message, name: Name) -> int | None:
+    """Return how long the denial of a name may be kept (RFC 2308 section 5), None when no SOA denies it."""
+    for rrset in reply.authority:
+        if rrset.rdtype == RdataType.SOA and rrset and name.is_subdomain(rrset.name):
+            return min(rrset.ttl, int(rrset[0].minimum))
+    return None
+
+
+def _record(rdata: Rdata) -> Record:
+    """Return a record as :data:`Record`; types without a form of their own as in a zone file."""
+    match rdata.rdtype:
+        case RdataType.A | RdataType.AAAA:
+            return str(rdata.address)  # type: ignore[attr-defined]
+        case RdataType.PTR | RdataType.NS | RdataType.CNAME:
+            return show_name(rdata.target)  # type: ignore[attr-defined]
+        case RdataType.MX:
+            return int(rdata.preference), show_name(rdata.exchange)  # type: ignore[attr-defined]
+        case RdataType.TXT:
+            return tuple(string.decode("latin-1") for string in rdata.strings)  # type: ignore[attr-defined]
+        case _:
+            return rdata.to_text()

@@ -1,0 +1,157 @@
+"""What the reverse zone says of an address, and where the names lead back to."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+
+from conformance.facts.answer import Answer, Status
+from conformance.facts.store import Asker
+from conformance.fleet.model import Address, IPAddress
+from conformance.outcome import Undetermined
+
+MOST_NAMES = 10
+"""Verifiers look at no more names of one address than this (RFC 8601 section 3, RFC 7208 section 4.6.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseName:
+    """The PTR records of one sending address."""
+
+    address: Address
+    answer: Answer
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of the answer. Raises Undetermined."""
+        return self.answer.texts
+
+    @property
+    def question(self) -> str:
+        """The question that was asked."""
+        return self.answer.question
+
+    @property
+    def rcode(self) -> str:
+        """What came of it: NXDOMAIN, NODATA or the number of records."""
+        return self.answer.describe()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The addresses of one name, both families (a name is unresolvable only when both say so)."""
+
+    name: str
+    a: Answer
+    aaaa: Answer
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Targets of the CNAME records at the name; empty for a canonical name. Raises Undetermined."""
+        return self.a.known().aliases or self.aaaa.known().aliases
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """All addresses of the name. Raises Undetermined when either family is unknown."""
+        return tuple(ipaddress.ip_address(text) for text in (*self.a.texts, *self.aaaa.texts))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the name exists: one NOERROR is enough, both NXDOMAIN say no. Raises Undetermined."""
+        answers = (self.a, self.aaaa)
+        if any(answer.status is not Status.UNDETERMINED and answer.rcode == "NOERROR" for answer in answers):
+            return True
+        for answer in answers:
+            answer.known()
+        return False
+
+    @property
+    def resolves(self) -> bool:
+        """Whether the name has an address: one record is enough. Raises Undetermined."""
+        if Status.FOUND in (self.a.status, self.aaaa.status):
+            return True
+        return bool(self.addresses)
+
+    def family(self, ip: IPAddress) -> tuple[IPAddress, ...]:
+        """Addresses of the family of ``ip`` only. Raises Undetermined."""
+        answer = self.a if ip.version == 4 else self.aaaa
+        return tuple(ipaddress.ip_address(text) for text in answer.texts)
+
+    def leads_to(self, ip: IPAddress) -> bool:
+        """Whether the name has ``ip`` among its addresses. Raises Undetermined."""
+        return ip in self.family(ip)
+
+    def describe(self) -> str:
+        """Return the addresses as text, or why there are none."""
+        if Status.UNDETERMINED not in (self.a.status, self.aaaa.status) and self.addresses:
+            return ", ".join(str(address) for address in self.addresses)
+        return f"A: {self.a.describe()}, AAAA: {self.aaaa.describe()}"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardNames:
+    """The names of one address with the addresses of each; at most MOST_NAMES of them were followed."""
+
+    address: Address
+    reverse: ReverseName
+    names: tuple[Forward, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether one name leads back to the address. Raises Undetermined when that is open."""
+        unknown: Undetermined | None = None
+        for name in self.names:
+            try:
+                if name.leads_to(self.address.ip):
+                    return True
+            except Undetermined as reason:
+                unknown = unknown or reason
+        if unknown:
+            raise unknown
+        return False
+
+    def describe(self) -> str:
+        """Return each name with its addresses."""
+        return "; ".join(f"{name.name} has {name.describe()}" for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseZone:
+    """Whether the reverse zone of an address answers at all. ``alive``: its resolver answered other questions."""
+
+    answer: Answer
+    alive: bool
+
+    @property
+    def broken(self) -> bool:
+        """Whether a resolver that works says SERVFAIL: the zone's own servers fail. Raises Undetermined otherwise."""
+        if self.answer.rcode == "SERVFAIL" and self.alive:
+            return True
+        self.answer.known()
+        return False
+
+
+async def forward_of(ask: Asker, name: str) -> Forward:
+    """Look both address families of a name up."""
+    a, aaaa = await asyncio.gather(ask.dns(name, "A"), ask.dns(name, "AAAA"))
+    return Forward(name, a, aaaa)
+
+
+async def reverse(ask: Asker, address: Address) -> ReverseName:
+    """Look the PTR records of an address up (RFC 1035 section 3.5)."""
+    return ReverseName(address, await ask.dns(address.reverse_name, "PTR"))
+
+
+async def reverse_zone(ask: Asker, address: Address) -> ReverseZone:
+    """See whether the reverse zone of an address answers."""
+    answer = await ask.dns(address.reverse_name, "PTR")
+    return ReverseZone(answer, ask.alive(answer.server))
+
+
+async def forward_names(ask: Asker, address: Address) -> ForwardNames:
+    """Follow the PTR names of an address forward."""
+    names = await reverse(ask, address)
+    texts = names.answer.records if names.answer.status is Status.FOUND else ()
+    followed = [name for name in dict.fromkeys(texts) if isinstance(name, str)][:MOST_NAMES]
+    return ForwardNames(address, names, tuple(await asyncio.gather(*(forward_of(ask, name) for name in followed))))

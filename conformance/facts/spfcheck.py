@@ -1,0 +1,144 @@
+"""check_host() of RFC 7208 by pyspf, with every look-up taken from an asker."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from conformance.facts.answer import Answer, Status
+from conformance.facts.store import Asker, canonical
+from conformance.fleet.model import IPAddress
+from conformance.outcome import Undetermined
+
+_MOST_ROUNDS = 60
+"""Rounds of look-ups one evaluation may need: pyspf stops at 10 terms with at most 10 names each."""
+
+Question = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SpfResult:
+    """What check_host() said (RFC 7208 section 2.6) and the look-ups it counted on the way."""
+
+    ip: IPAddress
+    domain: str
+    helo: str
+    result: str
+    explanation: str
+    mechanism: str
+    lookups: int
+    void_lookups: int
+    unknown: Undetermined | None = None
+
+    def known(self) -> SpfResult:
+        """Return this result, or raise Undetermined when a look-up could not be made."""
+        if self.unknown:
+            raise self.unknown
+        return self
+
+    def describe(self) -> str:
+        """Return the result with the term that decided or the error, for a sentence."""
+        if self.result in ("permerror", "temperror"):
+            return self.explanation.replace("SPF Permanent Error", self.result).replace(
+                "SPF Temporary Error", self.result
+            )
+        return f"{self.result}, decided by {self.mechanism}" if self.mechanism else self.result
+
+
+class _Need(BaseException):
+    """A look-up that was not made yet. Not an Exception: pyspf catches those."""
+
+
+_answers: ContextVar[_Answers] = ContextVar("answers")
+
+
+class _Answers:
+    """The look-ups of one evaluation: those made so far, those still wanted, the first that failed."""
+
+    def __init__(self) -> None:
+        self.made: dict[Question, Answer] = {}
+        self.wanted: list[Question] = []
+        self.failed: Answer | None = None
+
+    def look_up(self, name: str, rdtype: str, spf: ModuleType) -> list[tuple[Question, Any]]:
+        if rdtype == "SPF":
+            return []
+        question = canonical(name), rdtype
+        if (answer := self.made.get(question)) is None:
+            self.wanted.append(question)
+            raise _Need
+        if answer.status is Status.UNDETERMINED:
+            self.failed = self.failed or answer
+            raise spf.TempError(f"DNS {answer.question}: {answer.error or answer.rcode}")
+        return [((name, rdtype), _value(record)) for record in answer.records]
+
+
+def _value(record: Any) -> Any:
+    if isinstance(record, tuple) and not isinstance(record[0], int):
+        return tuple(text.encode("latin-1", "replace") for text in record)
+    return record
+
+
+@cache
+def _pyspf() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import spf
+
+        module: ModuleType = spf
+
+    def look_up(name: str, qtype: str, strict: object = True, timeout: object = None) -> list[tuple[Question, Any]]:
+        return _answers.get().look_up(name, qtype, spf)
+
+    spf.DNSLookup = look_up
+    return module
+
+
+def _evaluate(ip: IPAddress, mail_from: str, helo: str, answers: _Answers) -> SpfResult | None:
+    """Run pyspf over the look-ups made so far; None when it wants more of them."""
+    spf = _pyspf()
+    query = spf.query(i=str(ip), s=mail_from, h=helo, strict=True, querytime=0)
+    token = _answers.set(answers)
+    try:
+        result, _, explanation = query.check()
+    except _Need:
+        return None
+    except Exception as error:
+        result, explanation = "temperror", f"pyspf could not evaluate the record: {error}"
+        failure = Undetermined(f"SPF of {query.d} for {ip}: {explanation}")
+        return SpfResult(ip, query.d, helo, result, explanation, "", query.lookups, query.void_lookups, failure)
+    finally:
+        _answers.reset(token)
+    if answers.wanted:
+        return None
+    unknown: Undetermined | None = None
+    if result == "temperror":
+        failed = answers.failed
+        cause = failed.cause if failed else ""
+        unknown = Undetermined(f"SPF of {query.d} for {ip}: {explanation}", cause=cause or explanation)
+    return SpfResult(
+        ip, query.d, helo, result, explanation, query.mechanism or "", query.lookups, query.void_lookups, unknown
+    )
+
+
+async def check_host(ask: Asker, ip: IPAddress, mail_from: str, helo: str) -> SpfResult:
+    """Evaluate SPF for one address, as a receiver would.
+
+    ``mail_from`` is an address or a domain; empty means the null reverse-path, for which the HELO identity is
+    checked (RFC 7208 section 2.4). Never raises for what DNS says: see :meth:`SpfResult.known`.
+    """
+    answers = _Answers()
+    for _ in range(_MOST_ROUNDS):
+        answers.wanted.clear()
+        if (result := _evaluate(ip, mail_from, helo, answers)) is not None:
+            return result
+        wanted = list(dict.fromkeys(answers.wanted))
+        found = await asyncio.gather(*(ask.dns(name, rdtype) for name, rdtype in wanted))
+        answers.made.update(zip(wanted, found, strict=True))
+    text = f"SPF of {mail_from or helo} for {ip} did not end after {_MOST_ROUNDS} rounds of look-ups"
+    return SpfResult(ip, mail_from, helo, "temperror", text, "", 0, 0, Undetermined(text))

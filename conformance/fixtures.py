@@ -1,0 +1,205 @@
+"""What a check may ask for: the subject it judges, and the facts of that subject."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from conformance.check import NotApplicable
+from conformance.facts.dkim import KeyRecord
+from conformance.facts.dmarc import DmarcWalk, ReportDestinations
+from conformance.facts.domain import MailDomains
+from conformance.facts.gather import Gathered
+from conformance.facts.greeting import Exchanges, HeloName, ServerNames
+from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
+from conformance.facts.session import Session
+from conformance.facts.spf import SpfPaths, SpfRecords
+from conformance.facts.spfcheck import SpfResult
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.reading.orgdomain import registrable
+from conformance.run import RUN
+from conformance.subjects import Nobody
+
+
+def _subject(request: pytest.FixtureRequest) -> Any:
+    if isinstance(request.param, Nobody):
+        raise NotApplicable(request.param.reason)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def fleet(request: pytest.FixtureRequest) -> Fleet:
+    """The whole fleet as declared."""
+    return request.config.stash[RUN].fleet
+
+
+@pytest.fixture(scope="session")
+def gathered(request: pytest.FixtureRequest) -> Gathered:
+    """The facts of this run."""
+    return request.config.stash[RUN].gathered
+
+
+@pytest.fixture(scope="session")
+def own_domains(fleet: Fleet) -> frozenset[str]:
+    """The registrable domains of the fleet's catalogue."""
+    names = [name for domain in fleet.domains for name in (domain.name, domain.mail_from)]
+    return frozenset(found for name in names if (found := registrable(name)))
+
+
+@pytest.fixture(scope="session")
+def mta(request: pytest.FixtureRequest) -> Mta:
+    """A mail host."""
+    return cast(Mta, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def address(request: pytest.FixtureRequest) -> Address:
+    """One source address of a sending host."""
+    return cast(Address, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def listener(request: pytest.FixtureRequest) -> Listener:
+    """A port on which a host accepts SMTP."""
+    return cast(Listener, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def domain(request: pytest.FixtureRequest) -> Domain:
+    """A domain that mail is sent for."""
+    return cast(Domain, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def parked_domain(request: pytest.FixtureRequest) -> Domain:
+    """A domain that never sends."""
+    return cast(Domain, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def selector(request: pytest.FixtureRequest) -> Selector:
+    """A declared DKIM selector."""
+    return cast(Selector, _subject(request))
+
+
+@pytest.fixture(scope="session")
+def sender(request: pytest.FixtureRequest) -> Sender:
+    """A source address with one domain of its host."""
+    return cast(Sender, _subject(request))
+
+
+@pytest.fixture
+def ptr(gathered: Gathered, address: Address) -> ReverseName:
+    """The PTR records of the address."""
+    return cast(ReverseName, gathered("ptr", address))
+
+
+@pytest.fixture
+def ptr_names(ptr: ReverseName) -> tuple[str, ...]:
+    """The PTR names of the address; not applicable when it has none."""
+    if not ptr.names:
+        raise NotApplicable("there is no PTR record, see ptr.exists")
+    return ptr.names
+
+
+@pytest.fixture
+def reverse_zone(gathered: Gathered, address: Address) -> ReverseZone:
+    """Whether the reverse zone of the address answers."""
+    return cast(ReverseZone, gathered("reverse_zone", address))
+
+
+@pytest.fixture
+def forward(gathered: Gathered, address: Address) -> ForwardNames:
+    """The PTR names of the address with the addresses of each."""
+    return cast(ForwardNames, gathered("forward", address))
+
+
+@pytest.fixture
+def helo(gathered: Gathered, address: Address) -> HeloName:
+    """The HELO name of the address with its addresses; not applicable when it is no name."""
+    return cast(HeloName, gathered("helo", address))
+
+
+@pytest.fixture
+def exchanges(gathered: Gathered, address: Address) -> Exchanges:
+    """The MX records of all domains that the host of the address sends for."""
+    return cast(Exchanges, gathered("exchanges", address))
+
+
+@pytest.fixture
+def spf(gathered: Gathered, domain: Domain) -> SpfRecords:
+    """The SPF records of the domain and of its envelope domain, with all that they include."""
+    return cast(SpfRecords, gathered("spf", domain))
+
+
+@pytest.fixture
+def spf_paths(gathered: Gathered, domain: Domain) -> SpfPaths:
+    """The SPF results of every address that sends for the domain."""
+    return cast(SpfPaths, gathered("spf_paths", domain))
+
+
+@pytest.fixture
+def spf_sender(gathered: Gathered, sender: Sender) -> SpfResult:
+    """The SPF result of the address for the envelope domain."""
+    return cast(SpfResult, gathered("spf_sender", sender))
+
+
+@pytest.fixture
+def spf_helo(gathered: Gathered, address: Address) -> SpfResult:
+    """The SPF result of the HELO identity."""
+    return cast(SpfResult, gathered("spf_helo", address))
+
+
+@pytest.fixture
+def dkim_key(gathered: Gathered, selector: Selector) -> KeyRecord:
+    """The record at the selector."""
+    return cast(KeyRecord, gathered("dkim_key", selector))
+
+
+@pytest.fixture
+def dmarc(gathered: Gathered, domain: Domain) -> DmarcWalk:
+    """The DMARC records on the tree walk from the domain."""
+    return cast(DmarcWalk, gathered("dmarc", domain))
+
+
+@pytest.fixture
+def dmarc_reports(gathered: Gathered, domain: Domain) -> ReportDestinations:
+    """The report destinations outside the organisational domain, with their consent."""
+    return cast(ReportDestinations, gathered("dmarc_reports", domain))
+
+
+@pytest.fixture
+def mail_domains(gathered: Gathered, domain: Domain) -> MailDomains:
+    """The From domain and the envelope domain with their addresses and mail exchangers."""
+    return cast(MailDomains, gathered("mail_domains", domain))
+
+
+@pytest.fixture
+def session(gathered: Gathered, listener: Listener) -> Session:
+    """The SMTP session with the listener."""
+    return cast(Session, gathered("session", listener))
+
+
+@pytest.fixture
+def server_names(gathered: Gathered, listener: Listener) -> ServerNames:
+    """The names that the listener calls itself by."""
+    return cast(ServerNames, gathered("server_names", listener))
+
+
+@pytest.fixture
+def parked_spf(gathered: Gathered, parked_domain: Domain) -> SpfRecords:
+    """The SPF record of a domain that never sends."""
+    return cast(SpfRecords, gathered("parked_spf", parked_domain))
+
+
+@pytest.fixture
+def parked_dmarc(gathered: Gathered, parked_domain: Domain) -> DmarcWalk:
+    """The DMARC records on the tree walk from a domain that never sends."""
+    return cast(DmarcWalk, gathered("parked_dmarc", parked_domain))
+
+
+@pytest.fixture
+def parked_mail(gathered: Gathered, parked_domain: Domain) -> MailDomains:
+    """Addresses and mail exchangers of a domain that never sends."""
+    return cast(MailDomains, gathered("parked_mail", parked_domain))

@@ -1,0 +1,390 @@
+"""What may stand in ``mailconform_*`` variables: types, their check with all errors at once, and a JSON Schema.
+
+The schema takes, the checks judge: syntax is demanded where the suite could not work without it, not of what it is
+there to judge.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from conformance.fleet import names
+from conformance.fleet.model import IPAddress
+from conformance.fleet.values import Parts
+
+PREFIX = "mailconform_"
+
+
+def _expected(what: str) -> PydanticCustomError:
+    return PydanticCustomError("expected", "{what}", {"what": what})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (int, float)):
+        raise _expected("text: put it in quotes")
+    try:
+        size = len(value.encode()) if isinstance(value, str) else 0
+    except UnicodeEncodeError:
+        raise _expected("text in valid Unicode") from None
+    if not 0 < size <= 255:
+        raise _expected("text of 1 to 255 octets")
+    return str(value)
+
+
+def _word(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[!-~]+", text):
+        raise _expected("a word of printable ASCII characters")
+    return text
+
+
+def _domain(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _expected("a domain name")
+    try:
+        return names.domain_name(value)
+    except ValueError as error:
+        raise _expected(str(error)) from None
+
+
+def _selector(value: Any) -> str:
+    try:
+        return names.selector(_text(value))
+    except ValueError as error:
+        raise _expected(str(error)) from None
+
+
+def _pattern(value: Any) -> str:
+    if isinstance(value, str) and re.search(r"[*?[]", value):
+        return _word(value).lower()
+    return _domain(value)
+
+
+def _address(value: Any) -> IPAddress:
+    try:
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        return ipaddress.ip_address(value)
+    except ValueError:
+        raise _expected("an IPv4 or IPv6 address") from None
+
+
+def _network(value: Any) -> str:
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise _expected("a network, such as 203.0.113.0/24") from None
+
+
+def _check_id(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*\.[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise _expected("the id of a check, such as ptr.exists")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise _expected("a number")
+    return value
+
+
+def _port(value: Any) -> int:
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
+        raise _expected("a port from 1 to 65535")
+    return number
+
+
+def _structure(value: Any) -> Any:
+    if not isinstance(value, (dict, list)):
+        raise _expected("a mapping or a list")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, (str, dict)) else value
+
+
+def _addressed(value: Any) -> Any:
+    return {"address": value} if isinstance(value, str) else value
+
+
+def _off_is_no(value: Any) -> Any:
+    return "no" if value is False else value
+
+
+def _off_is_off(value: Any) -> Any:
+    return "off" if value is False else value
+
+
+def _empty_is_mapping(value: Any) -> Any:
+    return {} if value is None else value
+
+
+_PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, BeforeValidator(_text)]
+Word = Annotated[str, BeforeValidator(_word)]
+DomainName = Annotated[str, BeforeValidator(_domain)]
+SelectorName = Annotated[str, BeforeValidator(_selector)]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+Address = Annotated[IPAddress, BeforeValidator(_address, json_schema_input_type=str)]
+Network = Annotated[str, BeforeValidator(_network)]
+CheckId = Annotated[str, BeforeValidator(_check_id)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=100_000)]
+Port = Annotated[int, BeforeValidator(_port, json_schema_input_type=_PortNumber)]
+Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=3600)]
+RoleName = Literal["mta_out", "relay", "forwarder", "webform", "null_client"]
+Alignment = Literal["r", "s"]
+SpfAll = Literal["-all", "~all", "?all", "+all"]
+Policy = Literal["none", "quarantine", "reject"]
+Level = Annotated[Literal["must", "should", "info", "off"], BeforeValidator(_off_is_off)]
+Roles = Annotated[list[RoleName], BeforeValidator(_listed, json_schema_input_type=RoleName | list[RoleName])]
+Words = Annotated[list[Word], BeforeValidator(_listed, json_schema_input_type=str | list[Word])]
+Patterns = Annotated[list[Pattern], BeforeValidator(_listed, json_schema_input_type=str | list[Pattern])]
+Networks = Annotated[list[Network], BeforeValidator(_listed, json_schema_input_type=str | list[Network])]
+SpfAlls = Annotated[list[SpfAll], BeforeValidator(_listed, json_schema_input_type=SpfAll | list[SpfAll])]
+Policies = Annotated[list[Policy], BeforeValidator(_listed, json_schema_input_type=Policy | list[Policy])]
+Loose = dict[str, Any]
+Structure = Annotated[Any, BeforeValidator(_structure, json_schema_input_type=Loose | list[Any])]
+
+
+class Part(BaseModel):
+    """A mapping with known keys only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class SendFrom(Part):
+    """A source address as the world sees it."""
+
+    address: Address
+    helo: Text | None = Field(None, description="The name it greets with, where it differs from mailconform_helo.")
+    source: Any = None
+    nat: Any = None
+
+
+class Listen(Part):
+    """A port that accepts SMTP."""
+
+    port: Port
+    tls: Literal["none", "starttls", "implicit"] | None = Field(None, description="Default: implicit on 465, else starttls.")
+    auth: Annotated[Literal["no", "allowed", "required"], BeforeValidator(_off_is_no)] = "no"
+
+
+class Dkim(Part):
+    """A DKIM selector and what its record should be."""
+
+    selector: SelectorName
+    state: Literal["signing", "published", "retired"] = "signing"
+    domain: DomainName | None = Field(None, description="The d= domain, where it is another one.")
+    min_bits: Annotated[int, BeforeValidator(_number), Field(ge=512, le=16384)] | None = None
+
+
+class Spf(Part):
+    """What the owner wants of the SPF record."""
+
+    all: SpfAlls = []
+    max_lookups: Count = 10
+
+
+class Dmarc(Part):
+    """What the owner wants of the DMARC record."""
+
+    p: Policies = []
+    adkim: Alignment | None = None
+    aspf: Alignment | None = None
+    rua: Text | None = Field(None, description="'required', or the address that reports must go to.")
+
+
+class DomainEntry(Part):
+    """A domain of the catalogue."""
+
+    header_from: bool = True
+    envelope: DomainName | None = Field(None, description="The RFC5321.MailFrom domain; default: the domain itself.")
+    dkim: list[Dkim] = []
+    spf: Spf = Spf()
+    dmarc: Dmarc = Dmarc()
+    no_mail: bool = Field(False, description="Never sends mail.")
+
+
+class ProbeEntry(Part):
+    """How far a host may be probed, and how gently."""
+
+    level: Literal["none", "connect", "auth", "send"] = "connect"
+    timeout: Seconds | None = None
+    retries: Annotated[int, BeforeValidator(_number), Field(ge=0, le=10)] | None = None
+    per_host: Count | None = None
+    rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = None
+    source_address: Address | None = None
+    sender: Text | None = Field(None, alias="from", description="The name the probe greets with.")
+
+
+Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(_empty_is_mapping)]]
+SendFroms = Annotated[
+    list[Annotated[SendFrom, BeforeValidator(_addressed, json_schema_input_type=str | SendFrom)]],
+    BeforeValidator(_listed, json_schema_input_type=str | list[str | SendFrom]),
+]
+
+
+class Variables(BaseModel):
+    """Variables of mailconform in an Ansible inventory."""
+
+    model_config = ConfigDict(alias_generator=PREFIX.__add__)
+
+    role: Roles = Field([], description="What the host does; default: from the names of its groups.")
+    role_groups: dict[RoleName, Words] = Field({}, description="The groups that give a role; default: the role's name.")
+    send_from: SendFroms = Field([], description="Source addresses of outgoing mail, as the world sees them.")
+    helo: Text | None = Field(None, description="The name the host greets with.")
+    connect_to: Word | None = Field(None, description="Where it is dialled; default: ansible_host.")
+    listen: list[Listen] = Field([], description="Ports on which it accepts SMTP; none: it is not dialled.")
+    domains: Catalogue = Field({}, description="The catalogue of domains, one for the whole fleet.")
+    sends_for: Patterns = Field([], description="Domains of the catalogue, or globs: for all hosts.")
+    group_sends_for: Patterns = Field([], description="As mailconform_sends_for, added by a group.")
+    host_sends_for: Patterns = Field([], description="As mailconform_sends_for, added by a host.")
+    profile: Words = Field([], description="Whose rules count.")
+    levels: dict[CheckId, Level] = Field({}, description="Another level for a check, or off.")
+    probe: ProbeEntry = ProbeEntry()
+    treat_as_public: Networks = Field([], description="Special networks that are public here.")
+    lab: Word | None = Field(None, description="This inventory is a lab: embedded.")
+    enabled: bool = Field(True, description="False: not judged, and listed as out of scope.")
+    ipv6: Literal["none"] | None = Field(None, description="The host sends over IPv4 only.")
+    tags: Words = []
+    submission: Loose = Field({}, description="Account and sink for a submission probe.")
+    forward: Loose = {}
+    attest: Loose = Field({}, description="What no probe can see, by rule.")
+    streams: Structure = {}
+    waive: Structure = {}
+
+
+NAMES = tuple(f"{PREFIX}{field}" for field in Variables.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A part of a value that is not what it should be."""
+
+    path: Parts
+    expected: str
+    found: Any
+    kind: Literal["value", "unknown", "missing"] = "value"
+    hint: str = ""
+
+
+def check(name: str, data: Any) -> tuple[Any, list[Mismatch]]:
+    """Return a variable's value as this schema reads it, and everything that is wrong with it.
+
+    ``ansible_host`` is read like ``mailconform_connect_to``.
+    """
+    try:
+        return _adapter(name).validate_python(data), []
+    except ValidationError as error:
+        return None, list(_mismatches(name, error))
+    except RecursionError:
+        return None, [Mismatch((), "fewer levels", data)]
+
+
+def did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    """Return a hint at the known word that resembles one, empty if none does."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return a JSON Schema (2020-12) for a file of variables; other variables may stand beside ours."""
+    schema = Variables.model_json_schema(by_alias=True, mode="validation")
+    _let_templates_in(schema)
+    known = "|".join(Variables.model_fields)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "patternProperties": {f"^{PREFIX}(?!(?:{known})$)": False},
+    }
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = "connect_to" if name == "ansible_host" else name.removeprefix(PREFIX)
+    return TypeAdapter(Variables.model_fields[field].rebuild_annotation())
+
+
+def default(name: str) -> Any:
+    """Return what holds for a variable that is not declared."""
+    field = "connect_to" if name == "ansible_host" else name.removeprefix(PREFIX)
+    return Variables.model_fields[field].default
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "{expected}",
+}
+
+
+_BRANCHES = frozenset({"[key]"})
+"""What pydantic adds to a path that is not part of the data."""
+
+_MAPPINGS: dict[str, type[Part]] = {
+    "send_from": SendFrom,
+    "listen": Listen,
+    "probe": ProbeEntry,
+    "dkim": Dkim,
+    "spf": Spf,
+    "dmarc": Dmarc,
+}
+
+
+def _mismatches(name: str, error: ValidationError) -> Iterator[Mismatch]:
+    for item in error.errors(include_url=False):
+        path = tuple(part for part in item["loc"] if part not in _BRANCHES)
+        context = item.get("ctx", {})
+        kind, found = item["type"], item["input"]
+        if kind == "extra_forbidden":
+            yield Mismatch(path, "", found, "unknown", did_you_mean(str(path[-1]), _keys_beside(name, path)))
+        elif kind == "missing":
+            yield Mismatch(path, "", None, "missing")
+        elif kind == "literal_error":
+            choices = tuple(re.findall(r"'([^']*)'", context["expected"]))
+            hint = did_you_mean(found, choices) if isinstance(found, str) else ""
+            yield Mismatch(path, f"{'one of ' if len(choices) > 1 else ''}{', '.join(choices)}", found, hint=hint)
+        else:
+            expected = context["what"] if kind == "expected" else _EXPECTED.get(kind, item["msg"]).format(**context)
+            yield Mismatch(path, expected, found)
+
+
+def _keys_beside(name: str, path: Parts) -> tuple[str, ...]:
+    """Return the keys that may stand where an unknown one does."""
+    around = [name.removeprefix(PREFIX), *(part for part in path[:-1] if isinstance(part, str))]
+    model = _MAPPINGS.get(around[-1], DomainEntry)
+    return tuple(field.alias or key for key, field in model.model_fields.items())
+
+
+def _let_templates_in(schema: dict[str, Any]) -> None:
+    """Allow text with Jinja in it wherever a value may stand, since Ansible works it out before the schema is asked."""
+    template = {"type": "string", "pattern": r"\{[{%]"}
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for key, value in part.get("properties", {}).items():
+            about = {word: value.pop(word) for word in ("default", "description", "title") if word in value}
+            part["properties"][key] = {**about, "anyOf": [value, template]}

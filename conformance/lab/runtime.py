@@ -1,0 +1,296 @@
+"""Start and stop what the lab serves: in a namespace of its own for a run, on loopback for a world.
+
+A lab's folder holds ``hosts.toml`` (see LabSpec) and ``zones/ORIGIN.zone`` (see nameserver)::
+
+    networks = ["203.0.113.0/24"]
+    nameserver = "203.0.113.53"
+    prober = "203.0.113.2"
+
+    [[host]]
+    name = "mx1.example.net"
+    addresses = ["203.0.113.11", "2001:db8::11"]
+
+    [[host.smtp]]
+    port = 25
+    certificate = "expired"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import ctypes
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+import tomllib
+from collections import deque
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
+
+from conformance.lab import namespace
+from conformance.lab.smtpd import MAX_CONTACTS, Contact, Running, deaf
+from conformance.lab.smtpd import serve as serve_listener
+from conformance.lab.spec import LabSpec, ListenerSpec, SpecError, parse_lab
+
+if TYPE_CHECKING:
+    from conformance.lab.nameserver import Query
+
+START_SECONDS = 20.0
+STOP_SECONDS = 2.0
+
+_READY = "ready"
+_PR_SET_PDEATHSIG = 1
+_T = TypeVar("_T")
+
+
+class LabError(RuntimeError):
+    """The lab's files are wrong, or it does not come up; the message says why."""
+
+
+@dataclass
+class Lab:
+    """A lab that is up. ``environ`` is what a run needs to see it; setting it is the caller's part."""
+
+    spec: LabSpec
+    environ: Mapping[str, str]
+    pid: int
+    _directory: Path
+    _alive: int
+    _owner: int = field(default_factory=os.getpid)
+    _stopped: bool = False
+
+    def stop(self) -> None:
+        """End the server process and wait for it. Safe to call again, and from forks, where it does nothing."""
+        if self._stopped or os.getpid() != self._owner:
+            return
+        self._stopped = True
+        os.close(self._alive)
+        with suppress(ChildProcessError, ProcessLookupError):
+            _end(self.pid)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _end(pid: int) -> None:
+    """Terminate a child of ours and reap it. Raises ChildProcessError when somebody else did."""
+    deadline = time.monotonic() + STOP_SECONDS
+    os.kill(pid, signal.SIGTERM)
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.005)
+
+
+def read_lab(lab_dir: Path) -> LabSpec:
+    """Read hosts.toml. Raises LabError."""
+    path = lab_dir / "hosts.toml"
+    try:
+        return parse_lab(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+    except SpecError as error:
+        raise LabError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise LabError(f"{path.name}: {error}") from error
+
+
+def start(lab_dir: Path) -> Lab:
+    """Enter a private network for good and fork the process that serves the lab there.
+
+    Raises NamespaceError when there can be no such network (nothing has changed then), and LabError. Ends with
+    this process, however that ends.
+    """
+    spec = read_lab(lab_dir)
+    v6 = tuple(address for address in spec.addresses if isinstance(address, IPv6Address))
+    namespace.enter(namespace.Network(spec.networks, v6, spec.prober))
+    directory = Path(tempfile.mkdtemp(prefix="mailconform-lab-"))
+    ca_file = directory / "ca.pem"
+    ready, report = os.pipe()
+    alive, hold = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(ready)
+        os.close(hold)
+        with os.fdopen(report, "w", encoding="utf-8") as said:
+            _be_the_lab(_serve_lab(spec, lab_dir / "zones", ca_file, said, alive), directory, parent, said)
+    os.close(report)
+    os.close(alive)
+    environ = {"MAILCONFORM_RESOLVER": str(spec.nameserver), "SSL_CERT_FILE": str(ca_file)}
+    lab = Lab(spec, environ, pid, directory, hold)
+    atexit.register(lab.stop)
+    if (news := _news(ready)) != _READY:
+        lab.stop()
+        raise LabError(f"the lab did not start: {news}")
+    return lab
+
+
+def _news(ready: int) -> str:
+    """Return what the forked process says of itself when it has started, or could not."""
+    with os.fdopen(ready, encoding="utf-8") as pipe:
+        if not select.select([pipe], [], [], START_SECONDS)[0]:
+            return f"it was not up within {START_SECONDS:g} seconds"
+        return pipe.read() or "its process ended"
+
+
+def _be_the_lab(work: Coroutine[Any, Any, None], directory: Path, parent: int, report: TextIO) -> NoReturn:
+    """Serve until told to stop; the life of the forked process."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.setsid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # The parent may have gone before the kernel was told to look after it.
+        if os.getppid() == parent:
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(null, stream)
+            asyncio.run(work)
+    except Exception as error:
+        with suppress(OSError, ValueError):
+            report.write(str(error) or type(error).__name__)
+            report.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os._exit(0)
+
+
+async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, alive: int) -> None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    loop.add_reader(alive, over.set)
+    services = _Services()
+    for path in sorted(zones.glob("*.zone")):
+        services.authority.load_file(path)
+    ca_file.write_bytes(services.certificates.bundle)
+    await services.add_nameserver(str(spec.nameserver), 53)
+    for address in spec.silent_nameservers:
+        services.add_silence(str(address))
+    for listener in (listener for host in spec.host for listener in host.listeners):
+        for address in listener.addresses:
+            await services.add_listener(listener, str(address), listener.port)
+    report.write(_READY)
+    report.close()
+    await over.wait()
+
+
+class _Services:
+    """All that serves in one event loop."""
+
+    def __init__(self) -> None:
+        from conformance.lab.certificates import Certificates
+        from conformance.lab.nameserver import Authority
+
+        self.authority = Authority()
+        self.certificates = Certificates()
+        self.contacts: deque[Contact] = deque(maxlen=MAX_CONTACTS)
+        self._running: list[Running] = []
+
+    async def add_nameserver(self, host: str, port: int) -> int:
+        """Serve the zones at an address and return the port."""
+        from conformance.lab import nameserver
+
+        running = await nameserver.serve(self.authority, host, port)
+        self._running.append(running)
+        return running.port
+
+    def add_silence(self, host: str) -> None:
+        """Have a name server that never answers."""
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            self._running.append(deaf(host, 53, kind))
+
+    async def add_listener(self, spec: ListenerSpec, host: str, port: int) -> int:
+        """Serve a listener at an address and return the port. Raises LabError."""
+        try:
+            running = await serve_listener(spec, self.certificates, host, port, self.contacts)
+        except (OSError, ValueError) as error:
+            raise LabError(f"listener {spec.host}:{spec.port} at {host}: {error}") from error
+        self._running.append(running)
+        return running.port
+
+    async def close(self) -> None:
+        """Stop serving and wait until every session has ended."""
+        for running in self._running:
+            running.close()
+        # In rounds: a connection that was being accepted becomes a session only now.
+        while sessions := asyncio.all_tasks() - {asyncio.current_task()}:
+            for session in sessions:
+                session.cancel()
+            await asyncio.gather(*sessions, return_exceptions=True)
+
+
+@dataclass(frozen=True)
+class World:
+    """Zones and listeners on loopback. ``ports`` leads from a listener's host and port to the one on 127.0.0.1."""
+
+    resolver: str
+    ports: Mapping[tuple[str, int], int]
+    ca_file: Path
+    _services: _Services
+    _loop: asyncio.AbstractEventLoop
+
+    def queries(self) -> list[Query]:
+        """Return the questions that were asked so far, the latest hundred thousand of them."""
+
+        async def copy() -> list[Query]:
+            return list(self._services.authority.log)
+
+        return _in_loop(self._loop, copy())
+
+    def contacts(self) -> list[Contact]:
+        """Return the SMTP connections that were made so far."""
+
+        async def copy() -> list[Contact]:
+            return list(self._services.contacts)
+
+        return _in_loop(self._loop, copy())
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
+    return asyncio.run_coroutine_threadsafe(work, loop).result(START_SECONDS)
+
+
+@contextmanager
+def serve_world(
+    zones: Mapping[str, str], listeners: Sequence[ListenerSpec] = (), faults: Sequence[str] = ()
+) -> Iterator[World]:
+    """Serve zones (origin to text) and listeners on loopback, at free ports, from a thread.
+
+    ``faults`` are lines ``NAME [TYPE] KIND [subtree]`` with absolute names. Raises ZoneError and LabError.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="mailconform world", daemon=True)
+    thread.start()
+    services = _Services()
+    with tempfile.TemporaryDirectory(prefix="mailconform-world-") as directory:
+        ca_file = Path(directory) / "ca.pem"
+        ca_file.write_bytes(services.certificates.bundle)
+        try:
+            port, ports = _in_loop(loop, _open_world(services, zones, listeners, faults))
+            yield World(f"127.0.0.1:{port}", ports, ca_file, services, loop)
+        finally:
+            _in_loop(loop, services.close())
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _open_world(
+    services: _Services, zones: Mapping[str, str], listeners: Sequence[ListenerSpec], faults: Sequence[str]
+) -> tuple[int, dict[tuple[str, int], int]]:
+    for origin, text in zones.items():
+        services.authority.load(origin, text)
+    for line in faults:
+        services.authority.fault_line(line)
+    ports = {(spec.host, spec.port): await services.add_listener(spec, "127.0.0.1", 0) for spec in listeners}
+    return await services.add_nameserver("127.0.0.1", 0), ports

@@ -1,0 +1,178 @@
+"""``results.json``: what a run found, and the exit status that follows from it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance import __version__
+from conformance.check import Check, Level, sources
+from conformance.fleet.model import Fleet
+from conformance.report.files import write_atomic
+
+OUTCOMES = ("pass", "fail", "advice", "waived", "undetermined", "not-applicable")
+
+EXITS = {
+    0: "every check that gates conforms",
+    1: "a check that gates is broken",
+    2: "the run was interrupted: these results are partial",
+    3: "mailconform itself failed: an internal error, see above",
+    4: "wrong usage or an unreadable inventory",
+    5: "nothing was checked",
+    6: "nothing broken was seen, but something that gates could not be determined",
+}
+"""Exit statuses in words."""
+
+WRITE_EVERY = 5.0
+"""Seconds between two writes of a run under way."""
+
+
+def now() -> str:
+    """Return the time in UTC as ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class Results:
+    """Collects the results of a run and writes them. ``run`` holds what is told of the run as a whole."""
+
+    folder: Path
+    fleet: Fleet
+    run: dict[str, Any]
+    gate: Level
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    expected: dict[str, str] = field(default_factory=dict)
+    """What is still to be judged: pytest's node id to a text that names check and subject."""
+    internal: bool = False
+    _began: float = field(default_factory=time.monotonic)
+    _written: float = 0.0
+
+    def add(self, nodeid: str, result: dict[str, Any]) -> None:
+        """Keep one result, and write the file when the last write is a while ago."""
+        self.expected.pop(nodeid, None)
+        self.results.append(result)
+        if time.monotonic() - self._written > WRITE_EVERY:
+            self.write(exit_status=2)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many results there are of each outcome."""
+        counted = Counter(result["outcome"] for result in self.results)
+        return {outcome: counted[outcome] for outcome in OUTCOMES}
+
+    def exit_status(self, ended: int, gate_none: bool) -> int:
+        """Return the exit status of the run. ``ended`` is pytest's own: 2, 3 and 4 stand."""
+        if self.internal or ended in (2, 3, 4):
+            return 3 if self.internal and ended not in (2, 4) else ended
+        counts = self.counts()
+        if not sum(counts.values()) - counts["not-applicable"]:
+            return 5
+        if gate_none:
+            return 0
+        if counts["fail"]:
+            return 1
+        unknown = any(
+            result["outcome"] == "undetermined" and Level(result["level"]).rank <= self.gate.rank
+            for result in self.results
+        )
+        return 6 if unknown else 0
+
+    def document(self, exit_status: int) -> dict[str, Any]:
+        """Return the whole of ``results.json``."""
+        ordered = sorted(self.results, key=lambda result: (result["check"], result["kind"], result["subject"]))
+        return {
+            "schema": 1,
+            "run": self.run
+            | {
+                "ended": now(),
+                "seconds": round(time.monotonic() - self._began, 3),
+                "complete": not self.expected and exit_status not in (2, 3),
+                "exit": exit_status,
+                "exit_text": EXITS.get(exit_status, ""),
+                "unreached": sorted(self.expected.values()),
+            },
+            "counts": self.counts(),
+            "checks": self.checks,
+            "hosts": [_host(self.fleet, name) for name in sorted(self.fleet.by_name)],
+            "domains": [
+                {
+                    "name": domain.name,
+                    "no_mail": domain.no_mail,
+                    "hosts": list(domain.hosts),
+                    "selectors": [selector.name for selector in domain.selectors],
+                }
+                for domain in self.fleet.domains
+            ],
+            "results": ordered,
+        }
+
+    def write(self, exit_status: int) -> dict[str, Any]:
+        """Write ``results.json`` as things stand, whole or not at all, and return its content."""
+        document = self.document(exit_status)
+        write_atomic(self.folder / "results.json", json.dumps(document, indent=1) + "\n")
+        self._written = time.monotonic()
+        return document
+
+
+def _host(fleet: Fleet, name: str) -> dict[str, Any]:
+    mta = fleet.by_name[name]
+    return {
+        "name": name,
+        "addresses": [
+            {
+                "address": str(address.ip),
+                "helo": address.helo,
+                "declared_at": str(address.origin) if address.origin else None,
+            }
+            for address in mta.addresses
+        ],
+        "listeners": [listener.id for listener in mta.listeners],
+        "sends_for": list(mta.sends_for),
+    }
+
+
+def described(checks: Iterable[tuple[Check, Level]]) -> dict[str, dict[str, Any]]:
+    """Return what results tell of the checks themselves: the words of each once, not once a subject."""
+    known = sources()
+    return {
+        check.id: {
+            "title": check.title,
+            "reason": check.reason,
+            "fix": check.fix,
+            "level": level.value,
+            "sources": [
+                {
+                    "cite": str(cited),
+                    "level": cited.level.value if cited.level else None,
+                    "title": known[cited.key].title,
+                    "address": known[cited.key].address,
+                }
+                for cited in check.citations
+            ],
+        }
+        for check, level in sorted(checks, key=lambda pair: pair[0].id)
+    }
+
+
+def opening(settings: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
+    """Return what is told of a run before it has begun."""
+    return {
+        "started": now(),
+        "tool": __version__,
+        "inventory": list(settings["inventory"]),
+        "limit": settings["limit"],
+        "level": settings["level"],
+        "gate": settings["gate"],
+        "replay": settings["replay"],
+        "dns": "replay" if settings["replay"] else "live",
+        "hosts": len(fleet.mtas),
+        "domains": len(fleet.domains),
+        "out_of_scope": list(fleet.out_of_scope),
+        "warnings": list(fleet.warnings),
+    }

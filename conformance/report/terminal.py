@@ -1,0 +1,187 @@
+"""The findings as lines for a terminal: by rule, worst first, for a reader who wants to know what to do."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+
+from conformance.report.grouping import (
+    LETTERS,
+    WORDS,
+    WORST,
+    Cause,
+    Group,
+    Remedy,
+    Result,
+    Results,
+    causes,
+    groups,
+    sentence,
+    verdict,
+)
+from conformance.report.text import clip, plural, printable
+
+ENTRY_LINES = 8
+"""Lines of one entry, at most."""
+_CAUSES = 20
+_QUIET_FINDINGS = 20
+_INDENT = " " * 10
+_COLORS = {"F": "\x1b[1;31m", "?": "\x1b[35m", "a": "\x1b[33m"}
+
+
+def lines(
+    results: Results,
+    *,
+    quiet: bool = False,
+    color: bool = False,
+    width: int = 100,
+    report_path: str | os.PathLike[str] | None = None,
+) -> list[str]:
+    """Return what a run has to say. No line holds a control character, except for our own colour codes.
+
+    ``quiet`` gives one line and one more for each thing that is broken or could not be looked at. Letters carry the
+    meaning, ``color`` only repeats it. ``width`` is in columns; fixes are never cut to it, so that they can be copied.
+    """
+    found = groups(results)
+    reasons = causes(results)
+    if quiet:
+        return [*_headline(results), *_short_findings(found, color), *_short_causes(reasons, color)]
+    entries = [_finding(group, color, width) for group in found if group.outcome == "fail"]
+    entries += [_cause(cause, color, width) for cause in reasons[:_CAUSES]]
+    if len(reasons) > _CAUSES:
+        entries.append([f"{_mark('?', color)} and {len(reasons) - _CAUSES:,} more causes, see the report"])
+    entries += [_advice(group, color, width) for group in found if group.outcome == "advice"]
+    return [*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)]
+
+
+def _mark(letter: str, color: bool) -> str:
+    return f"{_COLORS[letter]}{letter}\x1b[0m" if color else letter
+
+
+def _finding(group: Group, color: bool, width: int) -> list[str]:
+    entry = [_rule(group, color, width), *_subjects(group.findings, width, room=3)]
+    remedies = group.remedies
+    entry += _required(remedies, group.title, width)
+    why = _why(group, width)
+    return [*entry, *_fixes(remedies, ENTRY_LINES - len(entry) - len(why)), *why]
+
+
+def _advice(group: Group, color: bool, width: int) -> list[str]:
+    return [_rule(group, color, width), *_subjects(group.findings, width, room=2), *_fixes(group.remedies, 1)]
+
+
+def _rule(group: Group, color: bool, width: int) -> str:
+    number = f" ({len(group.findings):,} subjects)" if len(group.findings) > 1 else ""
+    text = f"{group.level.upper():<7} {printable(group.check)}: {printable(group.title)}"
+    return f"{_mark(LETTERS[group.outcome], color)} {clip(text, width - 2 - len(number))}{number}"
+
+
+def _subjects(findings: Sequence[Result], width: int, room: int) -> list[str]:
+    if len(findings) == 1:
+        return [_INDENT + line for line in textwrap.wrap(_seen(findings[0], 4 * width), width - len(_INDENT))[:2]]
+    shown = findings if len(findings) <= room else findings[: room - 1]
+    out = [_INDENT + clip(_seen(finding, 4 * width), width - len(_INDENT)) for finding in shown]
+    if len(shown) < len(findings):
+        out.append(f"{_INDENT}and {len(findings) - len(shown):,} more, see the report")
+    return out
+
+
+def _seen(finding: Result, limit: int) -> str:
+    origin = f" ({printable(finding['declared_at'])})" if finding["declared_at"] else ""
+    return f"{printable(finding['subject'])}{origin}: {printable(finding['seen'], limit)}"
+
+
+def _required(remedies: Sequence[Remedy], title: str, width: int) -> list[str]:
+    wanted = list(dict.fromkeys(remedy.required for remedy in remedies if remedy.required))
+    if not wanted or wanted == [title]:
+        return []
+    more = f" (and {len(wanted) - 1:,} others like it)" if len(wanted) > 1 else ""
+    return [f"{_INDENT}required: {clip(printable(wanted[0]), width - len(_INDENT) - 10 - len(more))}{more}"]
+
+
+def _fixes(remedies: Sequence[Remedy], room: int) -> list[str]:
+    if len(remedies) == 1:
+        out = [printable(line, 2000) for line in remedies[0].fix.splitlines() if line.strip()]
+        rest = "and more, see the report"
+    else:
+        out = [printable(remedy.fix, 2000) for remedy in remedies if remedy.fix]
+        rest = "and {:,} others like it, see the report"
+    if len(out) > room:
+        hidden = len(out) - max(room - 1, 1)
+        out = [*out[: room - 1], rest.format(hidden)] if room > 1 else [f"{out[0]} ({rest.format(hidden)})"]
+    return [f"{_INDENT}{'fix: ' if number == 0 else '     '}{line}" for number, line in enumerate(out)]
+
+
+def _why(group: Group, width: int) -> list[str]:
+    cites = "; ".join(printable(source["cite"]) for source in group.sources if source["level"] in ("must", "should"))
+    cites = cites or "; ".join(printable(source["cite"]) for source in group.sources)
+    asked = f" ({clip(cites, width // 2)})" if cites else ""
+    reason = printable(" ".join(group.reason.split()), 1000)
+    text = clip(reason, max(width - len(_INDENT) - 5 - len(asked), 20)) + asked
+    return [f"{_INDENT}why: {text.strip()}"] if text.strip() else []
+
+
+def _cause(cause: Cause, color: bool, width: int) -> list[str]:
+    text = f"could not look: {printable(cause.text)}"
+    gating = f", {cause.gating:,} of them gate" if cause.gating else ", none of them gates"
+    touched = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}: {', '.join(cause.checks)}"
+    first, *rest = textwrap.wrap(text, width - 2)[:3]
+    return [
+        f"{_mark('?', color)} {first}",
+        *(_INDENT + line for line in rest),
+        _INDENT + clip(printable(touched, 4 * width), width - len(_INDENT)),
+        _INDENT + clip(f"on {printable(', '.join(cause.subjects[:50]), 4 * width)}", width - len(_INDENT)),
+    ]
+
+
+def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> list[str]:
+    run = results["run"]
+    out = [sentence(results)]
+    if run["dns"] != "live":
+        out.append(f"DNS: {run['dns']}{' of ' + printable(run['replay']) if run['replay'] else ''}, not the live network.")
+    if run["warnings"]:
+        out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
+    if not run["complete"]:
+        unreached = plural(len(run["unreached"]), "subject")
+        out.append(f"Unfinished: {unreached} not reached{_first(run['unreached'])}.")
+    if report_path is not None:
+        out.append(f"Report: {printable(os.fspath(report_path), 4096)}")
+    return [*out, _exit(results)]
+
+
+def _first(names: Sequence[str]) -> str:
+    return f", first {printable(names[0])}" if names else ""
+
+
+def _exit(results: Results) -> str:
+    return f"exit {results['run']['exit']}: {printable(results['run']['exit_text'])}"
+
+
+def _headline(results: Results) -> list[str]:
+    counts = results["counts"]
+    numbers = ", ".join(f"{counts[outcome]:,} {WORDS[outcome]}" for outcome in WORST if counts[outcome])
+    return [f"mailconform: {verdict(results)}: {numbers or 'no results'}; {_exit(results)}"]
+
+
+def _short_findings(found: Sequence[Group], color: bool) -> list[str]:
+    out = []
+    for group in found:
+        failed = [finding for finding in group.findings if finding["outcome"] == "fail"]
+        out += [
+            f"{_mark('F', color)} {finding['level'].upper()} {group.check} {_seen(finding, 200)}"
+            for finding in failed[:_QUIET_FINDINGS]
+        ]
+        if len(failed) > _QUIET_FINDINGS:
+            out.append(f"{_mark('F', color)} {group.check} and {len(failed) - _QUIET_FINDINGS:,} more, see the report")
+    return out
+
+
+def _short_causes(reasons: Sequence[Cause], color: bool) -> list[str]:
+    out = [
+        f"{_mark('?', color)} {printable(cause.text)} ({plural(len(cause.results), 'check')})"
+        for cause in reasons[:_CAUSES]
+    ]
+    if len(reasons) > _CAUSES:
+        out.append(f"{_mark('?', color)} and {len(reasons) - _CAUSES:,} more causes, see the report")
+    return out

@@ -1,0 +1,77 @@
+"""Hostile text made fit to be shown: one definition for terminal, page and JUnit."""
+
+from __future__ import annotations
+
+import re
+
+_SECTION = re.compile(r"\d+(\.\d+)*")
+_RFC = re.compile(r"https://www\.rfc-editor\.org/rfc/rfc\d+(\.html)?/?")
+
+
+def printable(text: str, limit: int = 400, *, newlines: bool = False) -> str:
+    r"""Return text with everything that is not plainly visible written out, at most ``limit`` characters of it.
+
+    Control characters, bidirectional overrides, zero-width and separator characters, lone surrogates and unassigned
+    code points become ``\xNN`` or ``\u{...}``; a line feed stays where ``newlines`` is set. Of a longer text the
+    beginning and the end are kept, since the end of a record is often its policy, with its length between them.
+    """
+    if len(text) <= limit:
+        return _visible(text, newlines)
+    tail = limit // 4
+    head = _visible(text[: limit - tail], newlines)
+    return f"{head}… ({len(text)} characters) …{_visible(text[len(text) - tail :], newlines)}"
+
+
+def _visible(text: str, newlines: bool) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or (newlines and c == "\n") else _written_out(ord(c)) for c in text)
+
+
+def _written_out(point: int) -> str:
+    return f"\\x{point:02x}" if point < 0x100 else f"\\u{{{point:x}}}"
+
+
+def clip(text: str, width: int) -> str:
+    """Return at most ``width`` characters of a text, the last one an ellipsis when something was cut off."""
+    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 host``, ``2 hosts``, ``1,200 hosts``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
+
+
+def wrap_txt_record(text: str) -> str:
+    """Return a TXT value as quoted strings for a zone file, each of at most 255 octets (RFC 1035 section 3.3.14).
+
+    ``text`` is octets decoded as Latin-1, as answers keep them; a text beyond Latin-1 is taken as UTF-8. Quotes,
+    backslashes and what is not printable ASCII are escaped (RFC 1035 section 5.1).
+    """
+    try:
+        octets = text.encode("latin-1")
+    except UnicodeEncodeError:
+        octets = text.encode("utf-8", "replace")
+    parts = [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
+    return " ".join(f'"{"".join(_zone_octet(octet) for octet in part)}"' for part in parts)
+
+
+def _zone_octet(octet: int) -> str:
+    if octet in b'"\\':
+        return f"\\{octet:c}"
+    return chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
+
+
+def place_address(address: str, cite: str) -> str | None:
+    """Return the web address of a cited place, with the section of an RFC; None of what is no web address.
+
+    ``cite`` is ``KEY place``, e.g. ``RFC5321 4.1.1.1``.
+    """
+    if not address.startswith(("https://", "http://")):
+        return None
+    place = cite.partition(" ")[2].strip()
+    if _RFC.fullmatch(address) and _SECTION.fullmatch(place):
+        return f"{address.rstrip('/')}#section-{place}"
+    return address

@@ -1,0 +1,145 @@
+"""Between pytest's reports and ours: outcomes into reports, reports into results, results into words."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import checks
+from conformance.check import Level
+from conformance.report.results import described
+from conformance.report.text import printable
+from conformance.run import Run
+
+_PYTEST_OUTCOME = {
+    "pass": "passed",
+    "fail": "failed",
+    "advice": "skipped",
+    "waived": "skipped",
+    "undetermined": "failed",
+    "not-applicable": "skipped",
+}
+
+
+def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
+    """Make a report say what a result says: in pytest's own outcomes, and whole as ``report.conformance``."""
+    outcome = result["outcome"]
+    told: Any = report
+    told.conformance = result
+    told.outcome = _PYTEST_OUTCOME[outcome]
+    told.longrepr = None
+    if outcome in ("fail", "undetermined"):
+        told.longrepr = in_words(result)
+    elif outcome == "not-applicable":
+        path, line, _ = report.location
+        told.longrepr = (path, (line or 0) + 1, printable(result["why"]))
+    elif outcome in ("advice", "waived"):
+        told.wasxfail = in_words(result)
+    if outcome == "undetermined":
+        # pytest and JUnit call it an error, not a failure, only when it happened outside the call.
+        told.when = "setup"
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """Return a result as a few lines of plain text."""
+    lines = [f"{result['check']} [{result['level']}] {result['subject']}: {result['outcome']}"]
+    if result["outcome"] != "undetermined":
+        lines.append(f"required: {result['required']}")
+    lines.append(f"seen: {result['seen']}")
+    if result["fix"]:
+        lines.append(f"fix: {result['fix']}")
+    lines.append(f"source: {', '.join(result['sources'])}")
+    if result["declared_at"]:
+        lines.append(f"declared at: {result['declared_at']}")
+    if result["evidence"]:
+        lines.append(f"evidence: {', '.join(result['evidence'])}")
+    return "\n".join(printable(line) for line in lines)
+
+
+class Reporter:
+    """Collects the results of a run, in pytest's only process or in the controller of pytest-xdist."""
+
+    def __init__(self, run: Run, config: pytest.Config) -> None:
+        self._run = run
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect a result, and give its JUnit test case a name that never changes."""
+        result = getattr(report, "conformance", None)
+        if result is None or self._run.results is None:
+            return
+        self._run.results.add(report.nodeid, result)
+        if result["cause"] and result["cause"].startswith("internal error"):
+            self._run.results.internal = True
+        self._name(report, result)
+
+    def _name(self, report: pytest.TestReport, result: dict[str, Any]) -> None:
+        from _pytest.junitxml import xml_key
+
+        if (xml := self._config.stash.get(xml_key, None)) is not None:
+            case = xml.node_reporter(report)
+            case.add_attribute("classname", result["host"] or result["domain"] or result["kind"])
+            case.add_attribute("name", f"{result['check']} [{result['subject']}]")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Expect what the first worker collected; the others collect the same."""
+        if self._run.results is None:
+            self._run.open(ids)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write all outputs and settle the exit status."""
+        if (results := self._run.results) is None:
+            return
+        self._run.adopt_workers_facts()
+        known = checks()
+        for result in results.results:
+            if result["check"] in known and result["check"] not in results.checks:
+                results.checks |= described([(known[result["check"]], Level(result["level"]))])
+        session.exitstatus = self._run.finish(int(exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say what was found, worst first, and what the exit status means."""
+        if self._run.document is None:
+            return
+        from conformance.report.terminal import lines
+
+        quiet = self._config.option.verbose < 0
+        told = lines(
+            self._run.document,
+            quiet=quiet,
+            color=terminalreporter.hasmarkup,
+            width=terminalreporter._tw.fullwidth,
+            report_path=self._run.folder / "report.html",
+        )
+        if not quiet:
+            terminalreporter.section("conformance")
+        for line in told:
+            terminalreporter.write_line(line)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Add the columns of a conformance check to pytest-html's table."""
+        cells[1:2] = [f"<th>{name}</th>" for name in ("Check", "Level", "Subject", "Seen")]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
+        """Fill the columns. pytest-html escapes none of its cells."""
+        result = getattr(report, "conformance", None) or {}
+        texts = [printable(str(result.get(name, ""))) for name in ("check", "level", "subject", "seen")]
+        cells[1:2] = [f"<td>{escape(text)}</td>" for text in texts]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
+        """Put required, seen, fix and evidence into the log pane."""
+        if (result := getattr(report, "conformance", None)) is not None:
+            data[:] = [f"<pre>{escape(in_words(result) + self._evidence(result))}</pre>"]
+
+    def _evidence(self, result: dict[str, Any]) -> str:
+        shown = self._run.shown(result["evidence"])
+        return "".join("\n" + printable(json.dumps(one, ensure_ascii=False)) for one in shown)

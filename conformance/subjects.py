@@ -1,0 +1,103 @@
+"""The subjects of checks: what pytest parametrises, and whom of the fleet each one concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance import profiles
+from conformance.check import Check, Level, strictest
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Stands where the fleet has no subject of a kind, so that each check says so once."""
+
+    reason: str
+    id: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of subject: how to find all of them, what to say when there are none, what reports call it."""
+
+    all: Callable[[Fleet], Sequence[Any]]
+    missing: str
+    called: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "mta": Kind(lambda fleet: fleet.mtas, "no mail host is declared", "mta"),
+    "address": Kind(lambda fleet: fleet.addresses, "no sending address is declared", "address"),
+    "listener": Kind(lambda fleet: fleet.listeners, "no listener is declared", "listener"),
+    "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
+    "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
+    "selector": Kind(lambda fleet: fleet.selectors, "no DKIM selector is declared", "selector"),
+    "sender": Kind(lambda fleet: fleet.senders, "no host sends for a domain of the catalogue", "sender"),
+}
+"""Kinds by the name of the fixture that gives the subject."""
+
+
+def subjects(kind: str, fleet: Fleet) -> Sequence[Any]:
+    """Return all subjects of a kind, or the one that says there are none."""
+    return KINDS[kind].all(fleet) or [Nobody(KINDS[kind].missing)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a subject belongs: its host and its domain by name, the hosts it concerns, and where it was declared."""
+
+    host: str | None
+    domain: str | None
+    hosts: tuple[str, ...]
+    origin: Origin | None
+
+
+def place(subject: Any, check: Check) -> Place:
+    """Return where a subject belongs."""
+    match subject:
+        case Mta():
+            return Place(subject.name, None, (subject.name,), subject.origin)
+        case Address():
+            origin = subject.helo_origin if check.area == "helo" else None
+            return Place(subject.host, None, (subject.host,), origin or subject.origin)
+        case Listener():
+            return Place(subject.host, None, (subject.host,), subject.origin)
+        case Sender():
+            address = subject.address
+            return Place(address.host, subject.domain.name, (address.host,), address.origin)
+        case Domain():
+            return Place(None, subject.name, subject.hosts, subject.origin)
+        case Selector():
+            return Place(None, subject.domain, (), subject.origin)
+        case _:
+            return Place(None, None, (), None)
+
+
+def concerned(fleet: Fleet, where: Place) -> list[Mta]:
+    """Return the hosts whose settings weigh for a subject: its own, or all when it has none."""
+    names = where.hosts
+    if not names and where.domain and where.domain in fleet.catalogue:
+        names = fleet.catalogue[where.domain].hosts
+    return [fleet.by_name[name] for name in names if name in fleet.by_name] or list(fleet.mtas)
+
+
+def level(check: Check, hosts: Sequence[Mta], given: Sequence[str], default: Sequence[str]) -> Level | None:
+    """Return what a check weighs for some hosts; None when it is off or no profile selects it.
+
+    ``given`` are the profiles of the option, which win over those of the inventory; ``default`` stands for hosts
+    that name none. ``mailconform_levels`` of the hosts wins over profiles; of several the strictest holds.
+    """
+    weighed: list[Level] = []
+    for host in dict.fromkeys(
+        (tuple(given) or mta.profiles or tuple(default), mta.levels.get(check.id)) for mta in hosts
+    ):
+        names, override = host
+        if override == "off":
+            continue
+        found = Level(override) if override else profiles.level(check, names)
+        if found:
+            weighed.append(found)
+    return strictest(weighed)

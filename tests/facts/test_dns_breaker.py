@@ -1,0 +1,355 @@
+"""Silence: what is dead costs one round of time-outs, what lives is not harmed, and the causes say which is which."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+from dns_server import Asked, Reply, address, asking, closed_port, reply, serving, silent
+
+from conformance.facts.answer import Answer, Status
+from conformance.facts.breaker import Circuit, Trouble, likely_zone
+from conformance.facts.dns import Resolver
+
+PREFIXES = ("", "", "_dmarc.", "s1._domainkey.", "s2._domainkey.", "mail.", "mx1.", "mx2.", "www.", "_mta-sts.")
+
+
+def questions(zone: str) -> list[tuple[str, str]]:
+    """Return what a mail domain is asked for."""
+    return [(f"{prefix}{zone}", "A" if number else "MX") for number, prefix in enumerate(PREFIXES)]
+
+
+async def ask_all(resolver: Resolver, wanted: list[tuple[str, str]]) -> list[Answer]:
+    """Ask everything at once."""
+    return await asyncio.gather(*(resolver.ask(*question) for question in wanted))
+
+
+def statuses(answers: list[Answer]) -> Counter[Status]:
+    return Counter(answer.status for answer in answers)
+
+
+def causes(answers: list[Answer]) -> Counter[str]:
+    return Counter(answer.cause for answer in answers if answer.status is Status.UNDETERMINED)
+
+
+def dead_below(*zones: str) -> object:
+    """Answer everything but names in the given zones."""
+
+    def handler(asked: Asked) -> Reply:
+        return None if asked.name.endswith(zones) else address(asked)
+
+    return handler
+
+
+def test_a_silent_resolver_costs_one_round_of_time_outs() -> None:
+    async def run() -> None:
+        async with asking(silent, timeout=0.2) as (server, resolver):
+            start = time.monotonic()
+            answers = await ask_all(resolver, [q for n in range(75) for q in questions(f"z{n}.example")])
+            assert time.monotonic() - start < 1.0
+            assert statuses(answers) == {Status.UNDETERMINED: 750}
+            assert causes(answers) == {f"no answer from {server}": 750}
+            assert len(server.log) <= 2 * 64 + 1
+
+            start = time.monotonic()
+            later = await ask_all(resolver, questions("later.example"))
+            assert time.monotonic() - start < 0.1
+            assert causes(later) == {f"no answer from {server}": 10}
+            assert later[0].error.startswith("not asked")
+
+    asyncio.run(run())
+
+
+def test_a_refusing_port_has_one_cause() -> None:
+    async def run() -> None:
+        server = closed_port()
+        async with Resolver([server], timeout=0.1) as resolver:
+            answers = await ask_all(resolver, [q for n in range(20) for q in questions(f"z{n}.example")])
+            assert causes(answers) == {f"no answer from {server}: connection refused": 200}
+            assert resolver.queries <= 2 * 64 + 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("dead_first", [True, False])
+def test_dead_zones_do_not_harm_live_ones(dead_first: bool) -> None:
+    dead = [f"dead{n}.example" for n in range(20)]
+    live = [f"live{n}.example" for n in range(40)]
+    zones = dead + live if dead_first else live + dead
+
+    async def run() -> None:
+        async with asking(dead_below(*dead), timeout=0.2, rate=5000.0, delay=0.005) as (server, resolver):  # type: ignore[arg-type]
+            start = time.monotonic()
+            answers = await ask_all(resolver, [q for zone in zones for q in questions(zone)])
+            assert time.monotonic() - start < 1.6
+            by_life: dict[bool, list[Answer]] = {True: [], False: []}
+            for answer in answers:
+                by_life[not answer.name.endswith(tuple(dead))].append(answer)
+            assert Status.UNDETERMINED not in statuses(by_life[True])
+            assert causes(by_life[False]) == {f"no answer from {server} about {zone}": 10 for zone in dead}
+            assert sum(asked.name.endswith(tuple(dead)) for asked in server.log) <= 20 * 3 * 2
+
+            # The silence of these zones alone was under way at the end; the next wave is answered all the same.
+            later = await ask_all(resolver, [(f"later.{zone}", "A") for zone in (*live, "new.example")])
+            assert statuses(later) == {Status.FOUND: 41}
+            assert (
+                await resolver.ask("later.dead0.example", "A")
+            ).cause == f"no answer from {server} about dead0.example"
+
+    asyncio.run(run())
+
+
+def test_a_resolver_with_dead_zones_before_it_ever_answered() -> None:
+    dead = tuple(f"dead{n}.example" for n in range(10))
+
+    async def run() -> None:
+        async with asking(dead_below(*dead), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
+            answers = await ask_all(resolver, [q for zone in dead for q in questions(zone)])
+            assert causes(answers) == {f"no answer from {server} about {zone}": 10 for zone in dead}
+            assert (await resolver.ask("live.example", "A")).found
+
+    asyncio.run(run())
+
+
+def test_one_silent_name_says_nothing_about_its_neighbours() -> None:
+    async def run() -> None:
+        async with asking(dead_below("bad.zone.example"), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
+            bad = [("bad.zone.example", rdtype) for rdtype in ("A", "AAAA", "MX", "TXT")]
+            answers = await ask_all(resolver, bad + questions("zone.example"))
+            assert causes(answers) == {
+                f"no answer from {server} about bad.zone.example {rdtype}": 1 for _, rdtype in bad
+            }
+            assert (await resolver.ask("later.zone.example", "A")).found
+
+    asyncio.run(run())
+
+
+def test_a_resolver_that_dies_in_the_middle_and_recovers() -> None:
+    async def run() -> None:
+        async with asking(address, timeout=0.1, rate=100_000.0, delay=0.002) as (server, resolver):
+
+            def die(asked: Asked) -> Reply:
+                if len(server.log) > 200:
+                    server.handler = silent
+                return address(asked)
+
+            server.handler = die
+            start = time.monotonic()
+            answers = await ask_all(resolver, [q for n in range(60) for q in questions(f"z{n}.example")])
+            assert time.monotonic() - start < 1.0
+            assert 150 < len(answers) - statuses(answers)[Status.UNDETERMINED] <= 201
+            assert set(causes(answers)) == {f"no answer from {server}"}
+
+            server.handler = address
+            still = await resolver.ask("still.example", "A")
+            assert still.status is Status.UNDETERMINED
+            await asyncio.sleep(0.6)
+            # One question is let through to see; its answer lets all others pass.
+            trial = await ask_all(resolver, [(f"trial{n}.example", "A") for n in range(3)])
+            assert statuses(trial)[Status.FOUND] >= 1
+            assert statuses(await ask_all(resolver, questions("z0.example.net")))[Status.UNDETERMINED] == 0
+            assert await resolver.ask("still.example", "A") is still
+
+    asyncio.run(run())
+
+
+def test_servfail_is_life() -> None:
+    async def run() -> None:
+        async with asking(lambda asked: reply(asked, rcode="SERVFAIL")) as (server, resolver):
+            answers = await ask_all(resolver, questions("bad.example") + questions("worse.example"))
+            assert {answer.rcode for answer in answers} == {"SERVFAIL"}
+            assert causes(answers) == {
+                f"SERVFAIL from {server} about {zone}": 10 for zone in ("bad.example", "worse.example")
+            }
+            assert len(server.log) == len({*questions("bad.example"), *questions("worse.example")})
+
+    asyncio.run(run())
+
+
+def test_a_dead_first_server_is_passed_over() -> None:
+    async def run() -> None:
+        async with serving(silent) as mute, serving(address) as good:
+            async with Resolver([mute.address, good.address], timeout=0.1) as resolver:
+                await ask_all(resolver, questions("one.example"))
+                asked = len(mute.log)
+                start = time.monotonic()
+                answers = await ask_all(resolver, [q for n in range(10) for q in questions(f"z{n}.example")])
+                assert time.monotonic() - start < 0.5
+                assert Status.UNDETERMINED not in statuses(answers)
+                assert len(mute.log) == asked
+
+    asyncio.run(run())
+
+
+def test_each_question_is_asked_once() -> None:
+    async def run() -> None:
+        async with asking(address, delay=0.01) as (server, resolver):
+            wanted = [("a.example.org", "A"), ("A.Example.ORG.", "a"), ("a.example.org", "MX")] * 3
+            first = await ask_all(resolver, wanted)
+            again = await ask_all(resolver, wanted)
+            assert sorted(server.names) == ["a.example.org A", "a.example.org MX"]
+            assert (resolver.questions, resolver.queries) == (2, 2)
+            assert all(one is other for one, other in zip(first, again, strict=True))
+            assert first[0] is first[1]
+
+    asyncio.run(run())
+
+
+def test_the_target_of_an_alias_is_asked_once_for_all() -> None:
+    def handler(asked: Asked) -> Reply:
+        target = asked.name.startswith("target")
+        return address(asked) if target else reply(asked, f"{asked.name}. 5 CNAME target.example.org.")
+
+    async def run() -> None:
+        async with asking(handler, delay=0.01) as (server, resolver):
+            answers = await ask_all(
+                resolver, [(f"{n}.example.org", "A") for n in range(3)] + [("target.example.org", "A")]
+            )
+            assert statuses(answers) == {Status.FOUND: 4}
+            assert server.names.count("target.example.org A") == 1
+
+    asyncio.run(run())
+
+
+def test_rate_and_window_are_kept() -> None:
+    flying = 0
+    most = 0
+
+    async def run() -> float:
+        async with asking(address, rate=200.0, in_flight=8, delay=0.01) as (server, resolver):
+
+            def count(asked: Asked) -> Reply:
+                nonlocal flying, most
+                flying += 1
+                most = max(most, flying)
+                asyncio.get_running_loop().call_later(0.009, landed)
+                return address(asked)
+
+            def landed() -> None:
+                nonlocal flying
+                flying -= 1
+
+            server.handler = count
+            start = time.monotonic()
+            answers = await ask_all(resolver, [(f"a.z{n}.example", "A") for n in range(60)])
+            assert statuses(answers) == {Status.FOUND: 60}
+            return time.monotonic() - start
+
+    assert asyncio.run(run()) > (60 - 8) / 200
+    assert 2 <= most <= 8
+
+
+def test_a_zone_that_has_not_answered_gets_few_places() -> None:
+    async def run() -> None:
+        async with asking(silent, timeout=0.2, retries=0) as (server, resolver):
+            wanted = asyncio.gather(*(resolver.ask(*question) for question in questions("zone.example")))
+            await asyncio.sleep(0.1)
+            assert sorted(server.names) == ["_dmarc.zone.example A", "zone.example A", "zone.example MX"]
+            await wanted
+
+    asyncio.run(run())
+
+
+def test_the_caller_says_what_a_zone_is() -> None:
+    seen: list[str] = []
+
+    def zone_of(name: str) -> str:
+        seen.append(name)
+        return "everything"
+
+    async def run() -> None:
+        async with asking(dead_below("dead.example"), zone_of=zone_of) as (server, resolver):  # type: ignore[arg-type]
+            answers = await ask_all(resolver, [(f"{n}.Dead.example", "A") for n in range(5)])
+            assert causes(answers) == {f"no answer from {server} about everything": 5}
+
+    asyncio.run(run())
+    assert set(seen) == {f"{n}.dead.example" for n in range(5)}
+
+
+def test_a_cancelled_question_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        async with asking(silent, timeout=5.0) as (server, resolver):
+            first, second, other = (
+                asyncio.create_task(resolver.ask(n, "A")) for n in ("a.example", "a.example", "b.example")
+            )
+            await asyncio.sleep(0.03)
+            first.cancel()
+            other.cancel()
+            await asyncio.gather(first, other, return_exceptions=True)
+            server.handler = address
+            assert (await asyncio.wait_for(resolver.ask("b.example", "A"), 1)).found
+            assert not second.done()
+            assert server.names.count("b.example A") == 2
+            assert server.names.count("a.example A") == 1
+            second.cancel()
+            await asyncio.gather(second, return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("over_tcp", [False, True])
+def test_closing_ends_everything(over_tcp: bool) -> None:
+    def handler(asked: Asked) -> Reply:
+        return reply(asked, flags=0x0200) if over_tcp and asked.transport == "udp" else None
+
+    async def run() -> None:
+        async with serving(handler) as server:
+            async with Resolver([server.address], timeout=5.0) as resolver:
+                asks = [asyncio.create_task(resolver.ask(f"a{n}.example", "A")) for n in range(5)]
+                await asyncio.sleep(0.05)
+            ended = await asyncio.gather(*asks, return_exceptions=True)
+            assert {type(one) for one in ended} == {asyncio.CancelledError}
+            with pytest.raises(RuntimeError, match="closed"):
+                await resolver.ask("a.example", "A")
+
+    start = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - start < 1
+
+
+def test_limits_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="no name server"):
+        Resolver([])
+    for limits in ({"timeout": 0.0}, {"retries": -1}, {"rate": 0.0}, {"in_flight": 0}):
+        with pytest.raises(ValueError, match="must be positive"):
+            Resolver([closed_port()], **limits)  # type: ignore[arg-type]
+
+
+def test_a_circuit_opens_on_distinct_questions_in_a_row() -> None:
+    trouble = Trouble("TIMEOUT", "no answer")
+    circuit = Circuit(pause=10)
+    for name in ("a", "a", "b"):
+        circuit.unanswered(name, "A", trouble, now=1)
+    assert circuit.refuses(1) is None
+    circuit.answered(2)
+    for name in ("c", "d"):
+        circuit.unanswered(name, "A", trouble, now=3)
+    assert circuit.refuses(3) is None
+    circuit.unanswered("e", "A", trouble, now=4)
+    assert circuit.refuses(13.9) is trouble
+    assert circuit.refuses(14) is None
+    circuit.begin(14)
+    assert circuit.refuses(15) is trouble
+    circuit.answered(16)
+    assert circuit.refuses(16) is None
+    assert circuit.trusted
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("example.org", "example.org"),
+        ("s1._domainkey.mail.example.org", "example.org"),
+        ("mail.example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("org", "org"),
+        (".", "."),
+        ("5.113.0.203.in-addr.arpa", "113.0.203.in-addr.arpa"),
+        (".".join("0123456789abcdef" * 2) + ".ip6.arpa", ".".join("0123456789abcdef") + ".ip6.arpa"),
+    ],
+)
+def test_likely_zones(name: str, zone: str) -> None:
+    assert likely_zone(name) == zone

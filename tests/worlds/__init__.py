@@ -1,0 +1,126 @@
+"""Worlds: what is declared, what DNS and SMTP say, and the closed list of what must be reported.
+
+``good.yml`` conforms to everything. Every other world names in ``changes`` the record sets that differ from it
+(``owner type``: list of data, empty for none), and may override ``hosts``, ``domains``, ``listeners``, ``faults``.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dns.name
+import dns.rdatatype
+import dns.zone
+import yaml
+
+FOLDER = Path(__file__).parent
+HEAD = "$TTL 60\n@ SOA ns.example.com. hostmaster.example.com. 1 60 60 60 60\n@ NS ns.example.com.\n"
+REPORTED = ("fail", "advice", "waived", "undetermined")
+
+
+@cache
+def keys() -> dict[str, str]:
+    """Public keys for worlds, by name, in base64."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    spki = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    made = {
+        f"rsa{bits}": generate_private_key(65537, bits).public_key().public_bytes(*spki) for bits in (1024, 2048)
+    }
+    made["rsa2048pkcs1"] = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    made["ed25519"] = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return {name: base64.b64encode(key).decode() for name, key in made.items()}
+
+
+@dataclass(frozen=True)
+class World:
+    """One world, with what it inherits from ``good.yml`` filled in."""
+
+    name: str
+    about: str
+    zones: dict[str, str]
+    hosts: dict[str, Any]
+    domains: dict[str, Any]
+    listeners: list[dict[str, Any]]
+    faults: list[str] = field(default_factory=list)
+    vars: dict[str, Any] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
+    passes: Any = ()
+    never_applicable: tuple[str, ...] = ()
+    exit: int | None = None
+
+    def inventory(self, ports: dict[tuple[str, int], int]) -> str:
+        """Return the inventory as JSON, which is YAML; listeners are dialled where the world serves them."""
+        prefixed = {"mailconform_domains": self.domains, "mailconform_role": "mta_out"}
+        prefixed |= {f"mailconform_{key}": value for key, value in self.vars.items()}
+        hosts = {name: self._host(name, values, ports) for name, values in self.hosts.items()}
+        return json.dumps({"all": {"vars": prefixed, "hosts": hosts}})
+
+    def _host(self, name: str, values: dict[str, Any], ports: dict[tuple[str, int], int]) -> dict[str, Any]:
+        host = {f"mailconform_{key}": value for key, value in copy.deepcopy(values).items()}
+        host["mailconform_connect_to"] = "127.0.0.1"
+        for listener in host.get("mailconform_listen", []):
+            listener.setdefault("tls", "implicit" if listener["port"] == 465 else "starttls")
+            listener["dial"] = ports.get((name, listener["port"]), 1)
+        return host
+
+
+def names() -> list[str]:
+    """Return the names of all worlds."""
+    return sorted(path.stem for path in FOLDER.glob("*.yml"))
+
+
+@cache
+def load(name: str) -> World:
+    """Read a world."""
+    text = yaml.safe_load((FOLDER / f"{name}.yml").read_text("utf-8"))
+    good = yaml.safe_load((FOLDER / "good.yml").read_text("utf-8"))
+    changes = text.pop("changes", {})
+    merged = {**good, "passes": (), "never_applicable": (), **text} if name != "good" else text
+    for key in ("hosts", "domains", "zones"):
+        merged[key] = _merge(good[key], text.get(key, {}))
+    merged["zones"] = changed(merged["zones"], changes)
+    return World(name=name, **merged)
+
+
+def _merge(good: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = {**good, **{key: value for key, value in own.items() if value is not None}}
+    for key, value in own.items():
+        if value is None:
+            del merged[key]
+        elif isinstance(value, dict) and isinstance(good.get(key), dict):
+            merged[key] = {**good[key], **value}
+    return merged
+
+
+def changed(zones: dict[str, str], changes: dict[str, list[str] | str]) -> dict[str, str]:
+    """Return zones as text with some record sets replaced."""
+    read = {
+        origin: dns.zone.from_text(HEAD + filled(text), origin=f"{origin}.", relativize=False)
+        for origin, text in zones.items()
+    }
+    for key, data in changes.items():
+        owner, rdtype = key.rsplit(" ", 1)
+        name = dns.name.from_text(owner)
+        zone = max((z for z in read.values() if name.is_subdomain(z.origin)), key=lambda z: len(z.origin))
+        zone.delete_rdataset(name, rdtype)
+        for one in [data] if isinstance(data, str) else data:
+            made = dns.rdata.from_text("IN", rdtype, filled(one), origin=dns.name.root, relativize=False)
+            zone.find_rdataset(name, rdtype, create=True).add(made, 60)
+    return {f"{origin}.": zone.to_text(relativize=False) for origin, zone in read.items()}
+
+
+def filled(text: str) -> str:
+    """Fill keys in. TXT data longer than a string is split."""
+    for name, key in keys().items():
+        text = text.replace(f"{{{name}}}", '" "'.join(key[i : i + 200] for i in range(0, len(key), 200)))
+    return text
