@@ -24,7 +24,8 @@ def main() -> None:
 
 
 def _options(names: Iterable[str]) -> Callable[[Any], Any]:
-    chosen = [option for option in OPTIONS if option.name in set(names)]
+    wanted = set(names)
+    chosen = [option for option in OPTIONS if option.name in wanted]
 
     def declare(function: Any) -> Any:
         for option in reversed(chosen):

@@ -106,6 +106,7 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was found, worst first, and what the exit status means."""
         if self._run.document is None:
+            terminalreporter.write_line("mailconform: nothing was checked: no check of this fleet is selected")
             return
         from conformance.report.terminal import lines
 

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -21,15 +22,15 @@ from typing import Any
 import pytest
 
 from conformance.cases import files as case_files
+from conformance.catalogue import checks
 from conformance.check import Check, Level
-from conformance.facts.gather import Gathered, Limits, gather
+from conformance.facts.gather import Gathered, Limits, gather, parse_server
 from conformance.facts.plan import FACTS, Wanted
 from conformance.facts.snapshot import Gathering, dump, load
 from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
 from conformance.judge import Case, judge
 from conformance.options import Settings, UsageError
-from conformance.profiles import UnknownProfile
 from conformance.profiles import files as profile_files
 from conformance.profiles import load as load_profile
 from conformance.progress import Ticker
@@ -112,12 +113,22 @@ class Run:
         return tuple(dict.fromkeys(named))
 
     def validate(self) -> None:
-        """Check what only the whole can tell. Raises UsageError."""
+        """Check before anything starts what would only come up later. Raises UsageError and SnapshotError."""
         try:
             for name in (*self.profiles, *self.default_profiles):
                 load_profile(name)
-        except UnknownProfile as error:
+            for text in self.settings["resolver"]:
+                parse_server(text)
+        except ValueError as error:
             raise UsageError(str(error)) from None
+        for name in (*self.settings["rules"], *self.settings["skip-rules"]):
+            if not any(fnmatchcase(check, name) for check in checks()):
+                raise UsageError(f"no rule matches {name!r}{_meant(name)}")
+        for mta in self.fleet.mtas:
+            for name in mta.levels.keys() - checks().keys():
+                raise UsageError(f"mailconform_levels of {mta.name}: there is no rule {name!r}{_meant(name)}")
+        if self.settings["replay"]:
+            load(self.settings["replay"])
 
     def gather(self, cases: Sequence[tuple[str, Case]]) -> None:
         """Gather all facts that the cases need, before the first is judged."""
@@ -300,6 +311,11 @@ def rules_version() -> str:
     for path in (*case_files(), *profile_files()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _meant(name: str) -> str:
+    near = get_close_matches(name, checks(), n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else "; see: mailconform list rules"
 
 
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:

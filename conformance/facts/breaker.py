@@ -110,21 +110,13 @@ class Zone(Circuit):
             self._flying[name] -= 1
             if not self._flying[name]:
                 del self._flying[name]
-            self._wake()
-
-    def answered(self, now: float) -> None:
-        """Close the circuit and let all questions through."""
-        super().answered(now)
-        self._wake()
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     def _crowded(self, name: Hashable) -> bool:
         if self.trusted or self.trouble:
             return False
         return self._flying.total() >= THRESHOLD or self._flying[name] >= _PLACES_OF_A_NAME
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
 
 class Pace:

@@ -217,12 +217,12 @@ class Dialogue:
     async def _dial(self) -> socket.socket:
         """Return a connected socket: what happens before this and after it are different ends."""
         call = self.call
-        call.transcript.note(f"connecting to {call.target} port {call.listener.port}")
+        call.transcript.note(f"connecting to {call.target} port {call.listener.dial_port or call.listener.port}")
         sock = socket.socket(socket.AF_INET6 if ":" in call.target else socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             async with asyncio.timeout(call.timeout):
-                await asyncio.get_running_loop().sock_connect(sock, (call.target, call.listener.port))
+                await asyncio.get_running_loop().sock_connect(sock, (call.target, call.listener.dial_port or call.listener.port))
         except BaseException:
             sock.close()
             raise

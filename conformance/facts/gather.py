@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from conformance.facts.plan import Wanted
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
 from conformance.fleet.model import Fleet
-from conformance.outcome import NotApplicable
+from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.orgdomain import registrable
 
 Progress = Callable[[str], None]
@@ -31,6 +32,13 @@ class Limits:
     dns_rate: float = 1000.0
     smtp_timeout: float = 10.0
     smtp_sessions: int = 20
+
+
+def parse_server(text: str) -> str:
+    """Return the address and port of a name server as text. Raises ValueError for what is neither."""
+    from conformance.facts.dns import Server
+
+    return str(Server.parse(text))
 
 
 def gather(wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, progress: Progress) -> Gathering:
@@ -90,7 +98,7 @@ def zone_of(name: str) -> str:
 async def _build(wanted: Wanted, live: Any, fleet: Fleet) -> None:
     try:
         await wanted.build(live, fleet)
-    except NotApplicable:
+    except (NotApplicable, Undetermined):
         return
 
 
@@ -104,6 +112,15 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A fact as it was built: its value, or why there is none, and what was asked for it."""
+
+    value: Any
+    missing: NotApplicable | Undetermined | None
+    asked: tuple[str, ...]
+
+
 class Gathered:
     """The facts of a run as the checks see them: built from the store on first use, then kept."""
 
@@ -111,30 +128,31 @@ class Gathered:
         self.store = store
         self._fleet = fleet
         self._loop = asyncio.new_event_loop()
-        self._values: dict[tuple[str, str], tuple[Any, str | None, tuple[str, ...]]] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}
 
     def __call__(self, fact: str, subject: Any) -> Any:
-        """Return a fact of a subject. Raises NotApplicable when the subject has none."""
-        value, reason, _ = self._entry(Wanted(fact, subject))
-        if reason is not None:
-            raise NotApplicable(reason)
-        return value
+        """Return a fact of a subject. Raises NotApplicable when it has none, Undetermined when none was seen."""
+        entry = self._entry(Wanted(fact, subject))
+        if entry.missing is not None:
+            # A copy: an exception that is raised again and again would keep every traceback.
+            raise copy.copy(entry.missing)
+        return entry.value
 
     def evidence(self, wanted: Iterable[Wanted]) -> list[str]:
         """Return what the given facts were made of: ``dns:QUESTION`` and ``smtp:HOST:PORT``, each once."""
-        return list(dict.fromkeys(asked for one in wanted for asked in self._entry(one)[2]))
+        return list(dict.fromkeys(asked for one in wanted for asked in self._entry(one).asked))
 
     def close(self) -> None:
         """Release the loop."""
         self._loop.close()
 
-    def _entry(self, wanted: Wanted) -> tuple[Any, str | None, tuple[str, ...]]:
-        if wanted.key not in self._values:
+    def _entry(self, wanted: Wanted) -> _Entry:
+        if wanted.key not in self._entries:
             ask = Recorded(self.store)
-            value = reason = None
+            value = missing = None
             try:
                 value = self._loop.run_until_complete(wanted.build(ask, self._fleet))
-            except NotApplicable as why:
-                reason = why.reason
-            self._values[wanted.key] = value, reason, tuple(ask.asked)
-        return self._values[wanted.key]
+            except (NotApplicable, Undetermined) as why:
+                missing = why
+            self._entries[wanted.key] = _Entry(value, missing, tuple(ask.asked))
+        return self._entries[wanted.key]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer
-from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.reverse import Forward, certain, forward_of
 from conformance.facts.session import End, Session
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Listener, Mta
@@ -36,9 +37,16 @@ class Exchanges:
     @property
     def targets(self) -> tuple[str, ...]:
         """All exchanges, without null MX. Raises Undetermined when one domain's answer is unknown."""
-        return tuple(
-            dict.fromkeys(target for answer in self.answers for _, target in answer.exchanges if target != ".")
-        )
+        return tuple(dict.fromkeys(target for answer in self.answers for target in _hosts(answer)))
+
+    def having(self, test: Callable[[str], bool]) -> bool:
+        """Whether an exchange passes a test for sure. Raises Undetermined when none does and for some it is open."""
+        return bool(certain(self.answers, lambda answer: any(test(target) for target in _hosts(answer))))
+
+
+def _hosts(answer: Answer) -> list[str]:
+    """Return the exchanges of one answer, without null MX (RFC 7505). Raises Undetermined."""
+    return [target for _, target in answer.exchanges if target != "."]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker
@@ -13,6 +15,23 @@ from conformance.outcome import Undetermined
 
 MOST_NAMES = 10
 """Verifiers look at no more names of one address than this (RFC 8601 section 3, RFC 7208 section 4.6.4)."""
+
+T = TypeVar("T")
+
+
+def certain(items: Iterable[T], test: Callable[[T], bool]) -> list[T]:
+    """Return the items that pass a test for sure. Raises Undetermined when there are none and for some it is open."""
+    passed = []
+    unknown: Undetermined | None = None
+    for item in items:
+        try:
+            if test(item):
+                passed.append(item)
+        except Undetermined as reason:
+            unknown = unknown or reason
+    if unknown and not passed:
+        raise unknown
+    return passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +67,15 @@ class Forward:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Targets of the CNAME records at the name; empty for a canonical name. Raises Undetermined."""
-        return self.a.known().aliases or self.aaaa.known().aliases
+        """Targets of the CNAME records at the name; empty for a canonical name. Raises Undetermined.
+
+        One answer is enough, even one that says no more than that there is an alias: an alias is one for all types.
+        """
+        if seen := self.a.aliases or self.aaaa.aliases:
+            return seen
+        if self.a.status is Status.UNDETERMINED:
+            self.aaaa.known()
+        return ()
 
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
@@ -100,16 +126,12 @@ class ForwardNames:
     @property
     def confirmed(self) -> bool:
         """Whether one name leads back to the address. Raises Undetermined when that is open."""
-        unknown: Undetermined | None = None
-        for name in self.names:
-            try:
-                if name.leads_to(self.address.ip):
-                    return True
-            except Undetermined as reason:
-                unknown = unknown or reason
-        if unknown:
-            raise unknown
-        return False
+        return bool(self.having(lambda name: name.leads_to(self.address.ip)))
+
+    def having(self, test: Callable[[Forward], bool]) -> list[Forward]:
+        """Return the names that pass a test for sure. Raises Undetermined when there are none and for some it is open.
+        """
+        return certain(self.names, test)
 
     def describe(self) -> str:
         """Return each name with its addresses."""

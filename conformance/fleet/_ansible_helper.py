@@ -12,9 +12,11 @@ depends on it (ansible-core 2.17 to 2.20).
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
+import re
 import signal
 import site
 import sys
@@ -36,6 +38,7 @@ from ansible.parsing.vault import AnsibleVaultError, AnsibleVaultFormatError
 from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
 from ansible.utils.display import Display
+from ansible.vars import manager as variables_of_hosts
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import get_vars_from_inventory_sources
@@ -100,6 +103,15 @@ def is_encrypted(value: Any) -> bool:
 def is_template(value: Any) -> bool:
     """Say whether a value is text that Jinja may have to work on."""
     return isinstance(value, str) and ("{{" in value or "{%" in value or "{#" in value)
+
+
+ONE_NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+"""A template of one variable, which need not be compiled: that is most of the cost of one that differs by host."""
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether a value is text that Jinja would hand on as it is, before ansible-core 2.19 too."""
+    return isinstance(value, str) and not is_template(value) and value[:1] not in "[{TF"
 
 
 class Loader(DataLoader):  # type: ignore[misc]
@@ -326,6 +338,8 @@ class Walk:
         if any(self.loader.is_secret(self.variables.get(name), depth=4) for name in names):
             self.secrets.append(path)
         self.values.templar.available_variables = self.variables
+        if (name := ONE_NAME.fullmatch(raw)) and is_plain(self.variables.get(name[1])):
+            return self.variables[name[1]]
         result = self.attempt(path, lambda: self.values.templar.template(raw), raw)
         if isinstance(result, str) and result.startswith("__omit_place_holder__"):
             raise LeftOut
@@ -403,6 +417,9 @@ def unlock(loader: Loader) -> None:
 def variable_manager(loader: Loader, inventory: Inventory) -> VariableManager:
     """Return Ansible's merger of variables; like ansible-inventory, it reads beside a playbook only if told where."""
     manager = VariableManager(loader=loader, inventory=inventory)
+    # Cleaning no facts looks up every connection plugin, which takes a sixth of the time for a host without any.
+    clean = variables_of_hosts.clean_facts
+    variables_of_hosts.clean_facts = lambda facts: clean(facts) if facts else {}
     playbooks = constants.config.get_config_value("PLAYBOOK_DIR")
     manager.safe_basedir = bool(playbooks)
     if playbooks:
@@ -484,6 +501,7 @@ def listen() -> dict[tuple[str, Position | None], None]:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000)
     REQUEST = json.loads(sys.argv[1])
     end_with_parent()
     WARNINGS = listen()

@@ -38,15 +38,16 @@ class Catalogue:
         self.is_complete = self.is_complete and not reader.is_broken(host, DOMAINS)
         if not entries:
             return
+        seen: set[str] = set()
         for key in value.data:
-            self._take(names.domain_name(key), entries, value, (key,))
+            name = names.domain_name(key)
+            if name in seen:
+                self.problems.add(label(DOMAINS, (key,)), f"is {name}, which is there already", value.origin((key,)))
+            else:
+                self._take(name, entries[name], value, (key,))
+            seen.add(name)
 
-    def _take(self, name: str, entries: Mapping[str, DomainEntry], value: Value, path: Parts) -> None:
-        same = [key for key in value.data if names.domain_name(key) == name]
-        if same[0] != path[0]:
-            self.problems.add(label(DOMAINS, path), f"is {name}, which is there already", value.origin(path))
-            return
-        entry = entries[name]
+    def _take(self, name: str, entry: DomainEntry, value: Value, path: Parts) -> None:
         known = self._entries.setdefault(name, entry)
         if known != entry:
             there = self.domains[name].origin
@@ -122,8 +123,3 @@ class Catalogue:
         return tuple(
             replace(self.domains[name], hosts=tuple(sorted(self._hosts.get(name, ())))) for name in sorted(self.domains)
         )
-
-
-def place(origin: Origin | None) -> str:
-    """Return a place as text, empty if it is not known."""
-    return str(origin) if origin else ""

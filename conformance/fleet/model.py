@@ -85,6 +85,8 @@ class Listener:
     addresses: tuple[IPAddress, ...] = ()
     origin: Origin | None = None
     timeout: float | None = None
+    dial_port: int | None = None
+    """Port that is dialled; None: ``port`` itself."""
 
     @property
     def id(self) -> str:
@@ -162,10 +164,18 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How far this host may be probed: ``level`` none, connect, auth or send; ``timeout`` in seconds."""
+    """How far this host may be probed: ``level`` none, connect, auth or send; ``timeout`` in seconds.
+
+    ``rate`` is in sessions a second, ``sender`` the name the probe greets with (``from`` in the inventory).
+    """
 
     level: str = "connect"
     timeout: float | None = None
+    retries: int | None = None
+    per_host: int | None = None
+    rate: float | None = None
+    source_address: IPAddress | None = None
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +195,9 @@ class Mta:
     treat_as_public: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     origin: Origin | None = None
+    tags: tuple[str, ...] = ()
+    declared: Mapping[str, Origin | None] = field(default_factory=dict, compare=False, repr=False)
+    """The variables that the host has, and where the value of each was written."""
 
     @property
     def id(self) -> str:
@@ -204,6 +217,8 @@ class Fleet:
     sources: tuple[str, ...] = ()
     root: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    """Hosts of the inventory that are no mail hosts."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Mta]:

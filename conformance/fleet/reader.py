@@ -59,6 +59,7 @@ class Reader:
         self._secrets = secrets
         self._locked = locked
         self._read: dict[tuple[str, int], Any] = {}
+        self._broken: set[tuple[str, int]] = set()
 
     def get(self, host: Host, name: str) -> Any:
         """Return a variable of a host, its default when it is not declared or not valid."""
@@ -70,18 +71,24 @@ class Reader:
             read, mismatches = schema.check(name, value.data)
             for mismatch in mismatches:
                 self._mismatch(name, value, mismatch, host)
+            if mismatches:
+                self._broken.add(key)
             self._read[key] = schema.default(name) if mismatches or read is None else read
         return self._read[key]
 
     def is_broken(self, host: Host, name: str) -> bool:
         """Say whether a host's variable was declared and could not be used, so that it must not count as missing."""
         value = host.variables.get(name)
-        if value is None or value.data is None and not value.faults:
+        if value is None:
             return False
-        return bool(self._serious(value)) or (self.get(host, name) == schema.default(name) and value.has_data)
+        self.get(host, name)
+        return (name, value.number) in self._broken or bool(self._serious(value))
 
-    def check(self, host: Host) -> None:
-        """Note everything that is wrong with the variables of a host."""
+    def check(self, host: Host, *, is_mail_host: bool) -> None:
+        """Note everything that is wrong with the variables of a host.
+
+        What Ansible cannot work out counts for mail hosts only: a line for all hosts may use what only they have.
+        """
         for name, value in host.variables.items():
             if not name.startswith(schema.PREFIX):
                 continue
@@ -90,7 +97,8 @@ class Reader:
                 self.problems.add("unknown variable", name, value.origin(), hint)
                 continue
             self.get(host, name)
-            self.faults(host, name)
+            if is_mail_host:
+                self.faults(host, name)
 
     def faults(self, host: Host, name: str) -> None:
         """Note the parts of a variable that Ansible could not work out; without secrets, what needs one is a warning."""

@@ -178,6 +178,7 @@ class Listen(Part):
     """A port that accepts SMTP."""
 
     port: Port
+    dial_port: Port | None = Field(None, description="Port to dial where another one leads to it; default: port.")
     tls: Literal["none", "starttls", "implicit"] | None = Field(None, description="Default: implicit on 465, else starttls.")
     auth: Annotated[Literal["no", "allowed", "required"], BeforeValidator(_off_is_no)] = "no"
 

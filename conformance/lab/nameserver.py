@@ -148,7 +148,7 @@ class Authority:
         self._zones[loaded.origin] = loaded
         for zone in self._zones.values():
             for outer, inner in ((loaded, zone), (zone, loaded)):
-                if inner.origin != outer.origin and inner.origin.is_subdomain(outer.origin):
+                if len(inner.origin) > len(outer.origin) and inner.origin.is_subdomain(outer.origin):
                     outer.add_empty(inner.origin)
 
     def _load_faults(self, origin: dns.name.Name, text: str, filename: str) -> None:

@@ -13,11 +13,14 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
+
+_ROUTE_SECONDS = 2.0
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -105,11 +108,32 @@ def _enter(network: Network) -> None:
                 netlink.add_address(network.source)
             for net in network.networks:
                 netlink.add_local_network(net, network.source)
+        _await_routes(network.addresses)
+    except PermissionError as error:
+        hint = "see kernel.apparmor_restrict_unprivileged_userns"
+        raise NamespaceError(f"a namespace was made but gives no rights: {error.strerror} ({hint})") from error
     except OSError as error:
-        hint = (
-            " (see kernel.apparmor_restrict_unprivileged_userns)" if error.errno in {errno.EPERM, errno.EACCES} else ""
-        )
-        raise NamespaceError(f"a namespace was made but gives no rights: {error.strerror}{hint}") from error
+        raise NamespaceError(f"a namespace was made but cannot be set up: {error.strerror}") from error
+
+
+def _await_routes(addresses: tuple[IPv6Address, ...]) -> None:
+    """Wait until new IPv6 addresses take packets: the kernel adds their local routes in the background.
+
+    Before that connecting succeeds and the packet is lost, so each address sends one to itself.
+    """
+    deadline = time.monotonic() + _ROUTE_SECONDS
+    for address in addresses:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.002)
+            probe.bind((str(address), 0))
+            while True:
+                with suppress(OSError):
+                    probe.sendto(b"?", probe.getsockname())
+                    probe.recv(1)
+                    break
+                if time.monotonic() > deadline:
+                    raise OSError(errno.ENETUNREACH, f"{address} takes no packets")
+                time.sleep(0.001)
 
 
 def _unshare() -> None:

@@ -170,7 +170,9 @@ async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, 
     loop.add_signal_handler(signal.SIGTERM, over.set)
     loop.add_reader(alive, over.set)
     services = _Services()
-    for path in sorted(zones.glob("*.zone")):
+    if not (files := sorted(zones.glob("*.zone"))):
+        raise LabError(f"no zone files in {zones}")
+    for path in files:
         services.authority.load_file(path)
     ca_file.write_bytes(services.certificates.bundle)
     await services.add_nameserver(str(spec.nameserver), 53)
@@ -213,7 +215,7 @@ class _Services:
         """Serve a listener at an address and return the port. Raises LabError."""
         try:
             running = await serve_listener(spec, self.certificates, host, port, self.contacts)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise LabError(f"listener {spec.host}:{spec.port} at {host}: {error}") from error
         self._running.append(running)
         return running.port

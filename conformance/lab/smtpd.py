@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 from conformance.lab.spec import Behaviour, ListenerSpec
 
 if TYPE_CHECKING:
-    import ssl
-
     from conformance.lab.certificates import Certificates
 
 MAX_SESSIONS = 100
@@ -114,15 +112,10 @@ async def serve(
 ) -> Running:
     """Put a simulated listener at an address; port 0 takes a free one.
 
-    ``contacts`` gets an entry for each connection. Raises OSError when it cannot be bound, and ValueError when
-    there can be no certificate for its names.
+    ``contacts`` gets an entry for each connection. Raises OSError when it cannot be bound.
     """
     if spec.behaviour == Behaviour.DEAF:
         return deaf(host, port)
-    context = None
-    if spec.tls != "none":
-        names = spec.certificate_names or (spec.host,)
-        context = certificates.context(spec.certificate, names, spec.tls_min, spec.tls_max)
     listener = _bind(host, port)
     if spec.behaviour == Behaviour.REFUSE:
         # Bound but not listening: connections are refused, and nobody else can take the port.
@@ -133,7 +126,7 @@ async def serve(
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         contact = Contact(spec.host, spec.port, writer.get_extra_info("peername")[0])
-        session = _Session(spec, context, reader, writer, contact)
+        session = _Session(spec, certificates, reader, writer, contact)
         log.append(contact)
         sessions.add(task)
         try:
@@ -167,13 +160,13 @@ class _Session:
     def __init__(
         self,
         spec: ListenerSpec,
-        context: ssl.SSLContext | None,
+        certificates: Certificates,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         contact: Contact,
     ) -> None:
         self._spec = spec
-        self._context = context
+        self._certificates = certificates
         self._reader = reader
         self._writer = writer
         self._contact = contact
@@ -267,9 +260,11 @@ class _Session:
         return True
 
     async def _encrypt(self) -> None:
-        if self._context:
-            await self._writer.start_tls(self._context, ssl_handshake_timeout=MAX_SECONDS)
-            self._encrypted = True
+        spec = self._spec
+        names = spec.certificate_names or (spec.host,)
+        context = self._certificates.context(spec.certificate, names, spec.tls_min, spec.tls_max)
+        await self._writer.start_tls(context, ssl_handshake_timeout=MAX_SECONDS)
+        self._encrypted = True
 
     async def _break_handshake(self) -> None:
         """Answer the client's part of a TLS handshake in plain text."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from typing import Any, ClassVar, Literal, TypeVar
 
 IPAddress = IPv4Address | IPv6Address
@@ -15,6 +17,9 @@ MAX_BANNER_DELAY = 60.0
 
 _HOSTILE = "\x1b[2J\x1b]0;owned\x07\x00<script>alert(1)</script>\x9b31m\xff"
 _HUGE = 60 * 1024
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_CERTIFICATE_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
 _T = TypeVar("_T")
@@ -87,6 +92,9 @@ class ListenerSpec:
             raise ValueError(f"banner_delay {self.banner_delay:g} is not between 0 and {MAX_BANNER_DELAY:g} seconds")
         if self.tls_min > self.tls_max:
             raise ValueError(f"tls_min {self.tls_min} is above tls_max {self.tls_max}")
+        if self.tls != "none":
+            for name in self.certificate_names or (self.host,):
+                _check_certificate_name(name)
         for text in (self.hostname, *self.banner, *self.ehlo):
             if not all(ord(character) < 0x100 for character in text):
                 raise ValueError(f"{text!r} holds characters that are not one octet")
@@ -106,6 +114,15 @@ class ListenerSpec:
                 return (f"{self.name} {_HOSTILE}",)
             case _:
                 return self.banner or (f"{self.name} ESMTP ready",)
+
+
+def _check_certificate_name(name: str) -> None:
+    """Raise ValueError for what a certificate cannot name: neither address nor letters, digits and hyphens."""
+    with suppress(ValueError):
+        ip_address(name)
+        return
+    if name and not _CERTIFICATE_NAME.fullmatch(name):
+        raise ValueError(f"no certificate can be made for {name!r}; give certificate_names, or tls none")
 
 
 @dataclass(frozen=True, slots=True)

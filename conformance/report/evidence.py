@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from conformance.report.grouping import Results
+from conformance.report.matrix import anchor
 from conformance.report.text import printable
 
 _LINES = 80
@@ -106,7 +107,8 @@ class Evidence:
 
 def evidence_anchor(ref: str) -> str:
     """Return the id of an answer or session on the page: ``dns-12``."""
-    return ref.replace(":", "-", 1)
+    kind, _, name = ref.partition(":")
+    return anchor(kind, name)
 
 
 def _origin(answer: Mapping[str, Any]) -> tuple[str, str, str]:

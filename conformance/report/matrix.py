@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from conformance.report.grouping import LETTERS, WORDS, WORST, Result, Results, worst
 
+_LONGEST_NAME = 300
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:@/-]")
 _AREAS = {
     "dom": "Domain",
@@ -19,13 +20,15 @@ _AREAS = {
     "parked": "Parked",
     "srv": "SMTP",
 }
+_HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls")
+_DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "dom")
 _TAGS = {"undetermined": "u", "waived": "s", "not-applicable": "i"}
 """Short elements for runs of letters: a matrix has a hundred thousand of them."""
 
 
 def anchor(kind: str, name: str) -> str:
     """Return the id of a section: ``r`` a rule, ``h`` a host, ``d`` a domain. Safe to stand in HTML and a URL."""
-    safe = _UNSAFE.sub(lambda match: f"~{ord(match[0]):x}", name)
+    safe = _UNSAFE.sub(lambda match: f"~{ord(match[0]):x}", name[:_LONGEST_NAME])
     return f"{kind}-{safe.replace('.', '-') if kind == 'r' else safe}"
 
 
@@ -89,7 +92,8 @@ def hosts_matrix(results: Results, hosts: Mapping[str, Sequence[Result]]) -> tup
             line[check] = worst((line[check], outcome)) if check in line else outcome
             if outcome != "not-applicable":
                 applied.add(check)
-    areas = by_area(check for check in _known(results, applied))
+    found = by_area(_known(results, applied))
+    areas = {area: found[area] for area in [a for a in _HOST_AREAS if a in found] + list(found)}
     columns = [Column(area_title(area), [_rule(results, c) for c in checks]) for area, checks in areas.items()]
     rows = [
         Row(
@@ -130,7 +134,7 @@ def letters(checks: Sequence[str], outcomes: Mapping[str, str]) -> Markup:
 def domains_table(domains: Mapping[str, Sequence[Result]]) -> tuple[list[str], list[DomainRow]]:
     """Return areas and domains by them: worst outcome an area, DKIM one a selector."""
     found = by_area(r["check"] for own in domains.values() for r in own if r["outcome"] != "not-applicable")
-    areas = [area for area in ("spf", "dkim", "dmarc", "dom") if area in found]
+    areas: list[str] = [area for area in _DOMAIN_AREAS if area in found]
     areas += sorted(set(found) - set(areas) - {"parked"}) + (["parked"] if "parked" in found else [])
     rows = []
     for name, own in domains.items():

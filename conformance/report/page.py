@@ -13,7 +13,7 @@ from markupsafe import Markup
 from conformance.report.evidence import Evidence
 from conformance.report.grouping import LETTERS, WORDS, WORST, Result, Results, causes, groups, sentence, verdict
 from conformance.report.matrix import anchor, domains_table, hosts_matrix
-from conformance.report.sections import Block, Judged, Link, blocks, cause_block, finding, rule_link, sources
+from conformance.report.sections import Block, Judged, Link, blocks, cause_block, rule_link, sources, waivers
 from conformance.report.text import plural, printable
 
 if TYPE_CHECKING:
@@ -42,44 +42,49 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
     columns, rows = hosts_matrix(results, judged.hosts)
     areas, domain_rows = domains_table(judged.domains)
     run, counts = results["run"], results["counts"]
-    return _environment().get_template("report.html").render(
-        results=results,
-        run=run,
-        counts=counts,
-        total=sum(counts.values()),
-        verdict=verdict(results),
-        tone=_tone(results, judged),
-        sentence=sentence(results),
-        scores=[(level, *judged.score(level)) for level in ("must", "should")],
-        broken=[b for b in rules if b.outcome == "fail"],
-        advice=[b for b in rules if b.outcome == "advice"],
-        causes=reasons[:_CAUSES],
-        more_causes=len(reasons) - min(len(reasons), _CAUSES),
-        gating=judged.gating_undetermined(),
-        columns=columns,
-        rows=rows,
-        areas=areas,
-        domain_rows=domain_rows,
-        hosts=judged.host_details(evidence),
-        domains=judged.domain_details(evidence),
-        evidence=evidence,
-        has_facts=facts is not None,
-        waived=[finding(r, evidence) for r in results["results"] if r["outcome"] == "waived"][:_NAMES],
-        stale=[finding(r, evidence) for r in results["results"] if r["outcome"] == "pass" and r["waiver"]][:_NAMES],
-        reasons=_not_applicable(results),
-        rules=_rules(results, rules),
-        names=_NAMES,
-        style=_asset("page.css"),
-        script=_asset("page.js"),
-        policy=_policy(),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            results=results,
+            run=run,
+            counts=counts,
+            total=sum(counts.values()),
+            verdict=verdict(results),
+            tone=_tone(results, judged),
+            sentence=sentence(results),
+            scores=[(level, *judged.score(level)) for level in ("must", "should")],
+            broken=[b for b in rules if b.outcome == "fail"],
+            advice=[b for b in rules if b.outcome == "advice"],
+            causes=reasons[:_CAUSES],
+            more_causes=len(reasons) - min(len(reasons), _CAUSES),
+            gating=judged.gating_undetermined(),
+            columns=columns,
+            rows=rows,
+            areas=areas,
+            domain_rows=domain_rows,
+            hosts=judged.host_details(evidence),
+            domains=judged.domain_details(evidence),
+            evidence=evidence,
+            has_facts=facts is not None,
+            waived=waivers(r for r in results["results"] if r["outcome"] == "waived"),
+            stale=waivers(r for r in results["results"] if r["outcome"] == "pass" and r["waiver"]),
+            reasons=_not_applicable(results),
+            rules=_rules(results, rules),
+            names=_NAMES,
+            style=_asset("page.css"),
+            script=_asset("page.js"),
+            policy=_policy(),
+        )
     )
 
 
 def _evidence_room(results: Results) -> int:
     """Return how many characters of evidence keep the page small, by what a host and a finding take elsewhere."""
     counts, run = results["counts"], results["run"]
-    findings = counts["fail"] + counts["advice"] + counts["waived"]
-    return max(_ROOM - 1_300 * (run["hosts"] + run["domains"]) - 400 * findings, _LEAST_EVIDENCE)
+    findings: int = counts["fail"] + counts["advice"] + counts["waived"]
+    places: int = run["hosts"] + run["domains"]
+    return max(_ROOM - 1_300 * places - 400 * findings, _LEAST_EVIDENCE)
 
 
 def _tone(results: Results, judged: Judged) -> str:

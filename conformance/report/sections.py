@@ -18,6 +18,7 @@ _FOLDED = 2_000
 _FINDINGS = 100
 _FIX = 2_000
 _ROWS = 60
+_LINE_END, _BLANK_LINE = Markup("\n"), Markup("\n\n")
 _SMALL_FLEET = 200
 """Sections up to which rules that passed are named; above that they are counted."""
 
@@ -121,13 +122,26 @@ def finding(result: Result, evidence: Evidence, within: str = "") -> Finding:
         result["outcome"],
         result["level"],
         rule_link(result["check"]),
-        Link(result["subject"].removeprefix(f"{within}/") if within else result["subject"], _home(result)),
+        Link(_short(result["subject"], within), _home(result)),
         result["seen"],
         result["declared_at"] or "",
         result["aspect"],
         [Link(ref, where and f"#{where}") for where, ref in evidence.links(result["evidence"])],
         waiver_text(result["waiver"]),
     )
+
+
+def _short(subject: str, within: str) -> str:
+    return "" if subject == within else subject.removeprefix(f"{within}/") if within else subject
+
+
+def waivers(results: Iterable[Result]) -> list[tuple[Link, str, list[Link]]]:
+    """Return waived results by rule and waiver: rule, what the waiver says, subjects."""
+    found: dict[tuple[str, str], list[Link]] = {}
+    for result in results:
+        key = result["check"], waiver_text(result["waiver"])
+        found.setdefault(key, []).append(Link(result["subject"], _home(result)))
+    return [(rule_link(check), waiver, subjects) for (check, waiver), subjects in found.items()]
 
 
 def waiver_text(waiver: Mapping[str, Any] | None) -> str:
@@ -160,7 +174,7 @@ def _block(group: Group, evidence: Evidence, room: int) -> Block:
         sources(group.sources),
         [_remedy(remedy, evidence) for remedy in remedies[:_REMEDIES]],
         [Link(result["subject"], _home(result)) for _, result in rest[:room]],
-        Markup("\n\n" if any("\n" in fix for fix in fixes) else "\n").join(fixes),
+        _BLANK_LINE.join(fixes) if any("\n" in fix for fix in fixes) else _LINE_END.join(fixes),
         max(len(rest) - room, 0),
     )
 
@@ -197,10 +211,7 @@ def declared_hosts(results: Results) -> dict[str, list[tuple[str, list[Link]]]]:
         host["name"]: [
             (
                 "Sends from",
-                [
-                    Link(f"{a['address']} as {a['helo']}", "", a["declared_at"] or "")
-                    for a in host["addresses"]
-                ],
+                [Link(f"{a['address']} as {a['helo']}", "", a["declared_at"] or "") for a in host["addresses"]],
             ),
             ("Listens on port", [Link(listener.removeprefix(f"{host['name']}:")) for listener in host["listeners"]]),
             ("Sends for", [Link(name, f"#{anchor('d', name)}") for name in host["sends_for"]]),

@@ -24,6 +24,7 @@ from conformance.report.text import clip, plural, printable
 
 ENTRY_LINES = 8
 """Lines of one entry, at most."""
+_NARROWEST = 60
 _CAUSES = 20
 _QUIET_FINDINGS = 20
 _INDENT = " " * 10
@@ -43,6 +44,7 @@ def lines(
     ``quiet`` gives one line and one more for each thing that is broken or could not be looked at. Letters carry the
     meaning, ``color`` only repeats it. ``width`` is in columns; fixes are never cut to it, so that they can be copied.
     """
+    width = max(width, _NARROWEST)
     found = groups(results)
     reasons = causes(results)
     if quiet:
@@ -60,11 +62,11 @@ def _mark(letter: str, color: bool) -> str:
 
 
 def _finding(group: Group, color: bool, width: int) -> list[str]:
-    entry = [_rule(group, color, width), *_subjects(group.findings, width, room=3)]
     remedies = group.remedies
+    entry = [_rule(group, color, width), *_subjects(group.findings, width, room=3)]
     entry += _required(remedies, group.title, width)
-    why = _why(group, width)
-    return [*entry, *_fixes(remedies, ENTRY_LINES - len(entry) - len(why)), *why]
+    entry += _fixes(remedies, ENTRY_LINES - len(entry) - 1)
+    return [*entry, *_why(group, width, min(ENTRY_LINES - len(entry), 2))]
 
 
 def _advice(group: Group, color: bool, width: int) -> list[str]:
@@ -79,17 +81,32 @@ def _rule(group: Group, color: bool, width: int) -> str:
 
 def _subjects(findings: Sequence[Result], width: int, room: int) -> list[str]:
     if len(findings) == 1:
-        return [_INDENT + line for line in textwrap.wrap(_seen(findings[0], 4 * width), width - len(_INDENT))[:2]]
+        return _wrapped(_seen(findings[0], 3 * width), width, 2)
     shown = findings if len(findings) <= room else findings[: room - 1]
-    out = [_INDENT + clip(_seen(finding, 4 * width), width - len(_INDENT)) for finding in shown]
+    out = [_INDENT + _one_line(finding, width - len(_INDENT)) for finding in shown]
     if len(shown) < len(findings):
         out.append(f"{_INDENT}and {len(findings) - len(shown):,} more, see the report")
     return out
 
 
+def _wrapped(text: str, width: int, room: int) -> list[str]:
+    """Return a text in at most ``room`` indented lines."""
+    wide = width - len(_INDENT)
+    broken = textwrap.wrap(text, wide, break_on_hyphens=False)
+    if len(broken) > room:
+        broken = [*broken[: room - 1], clip(" ".join(broken[room - 1 :]), wide)]
+    return [_INDENT + line for line in broken]
+
+
 def _seen(finding: Result, limit: int) -> str:
     origin = f" ({printable(finding['declared_at'])})" if finding["declared_at"] else ""
-    return f"{printable(finding['subject'])}{origin}: {printable(finding['seen'], limit)}"
+    return f"{printable(finding['subject'])}: {printable(finding['seen'], limit)}{origin}"
+
+
+def _one_line(finding: Result, wide: int) -> str:
+    """Return subject and what was seen, with the place of declaration where it fits."""
+    text = _seen(finding, 3 * wide)
+    return text if len(text) <= wide else clip(_seen({**finding, "declared_at": None}, 3 * wide), wide)
 
 
 def _required(remedies: Sequence[Remedy], title: str, width: int) -> list[str]:
@@ -106,30 +123,30 @@ def _fixes(remedies: Sequence[Remedy], room: int) -> list[str]:
         rest = "and more, see the report"
     else:
         out = [printable(remedy.fix, 2000) for remedy in remedies if remedy.fix]
-        rest = "and {:,} others like it, see the report"
+        rest = "and {:,} more like it, see the report"
     if len(out) > room:
         hidden = len(out) - max(room - 1, 1)
         out = [*out[: room - 1], rest.format(hidden)] if room > 1 else [f"{out[0]} ({rest.format(hidden)})"]
     return [f"{_INDENT}{'fix: ' if number == 0 else '     '}{line}" for number, line in enumerate(out)]
 
 
-def _why(group: Group, width: int) -> list[str]:
-    cites = "; ".join(printable(source["cite"]) for source in group.sources if source["level"] in ("must", "should"))
-    cites = cites or "; ".join(printable(source["cite"]) for source in group.sources)
+def _why(group: Group, width: int, room: int) -> list[str]:
+    asking = [source["cite"] for source in group.sources if source["level"] == group.level]
+    cites = "; ".join(printable(cite) for cite in (asking or [source["cite"] for source in group.sources])[:3])
     asked = f" ({clip(cites, width // 2)})" if cites else ""
     reason = printable(" ".join(group.reason.split()), 1000)
-    text = clip(reason, max(width - len(_INDENT) - 5 - len(asked), 20)) + asked
-    return [f"{_INDENT}why: {text.strip()}"] if text.strip() else []
+    text = clip(reason, max(room * (width - len(_INDENT)) - 15 - len(asked), 20)) + asked
+    return _wrapped(f"why: {text}", width, room) if text.strip() else []
 
 
 def _cause(cause: Cause, color: bool, width: int) -> list[str]:
     text = f"could not look: {printable(cause.text)}"
     gating = f", {cause.gating:,} of them gate" if cause.gating else ", none of them gates"
     touched = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}: {', '.join(cause.checks)}"
-    first, *rest = textwrap.wrap(text, width - 2)[:3]
+    first, *rest = _wrapped(text, width, 3)
     return [
-        f"{_mark('?', color)} {first}",
-        *(_INDENT + line for line in rest),
+        f"{_mark('?', color)} {first.strip()}",
+        *rest,
         _INDENT + clip(printable(touched, 4 * width), width - len(_INDENT)),
         _INDENT + clip(f"on {printable(', '.join(cause.subjects[:50]), 4 * width)}", width - len(_INDENT)),
     ]
@@ -139,7 +156,9 @@ def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> li
     run = results["run"]
     out = [sentence(results)]
     if run["dns"] != "live":
-        out.append(f"DNS: {run['dns']}{' of ' + printable(run['replay']) if run['replay'] else ''}, not the live network.")
+        out.append(
+            f"DNS: {run['dns']}{' of ' + printable(run['replay']) if run['replay'] else ''}, not the live network."
+        )
     if run["warnings"]:
         out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
     if not run["complete"]:

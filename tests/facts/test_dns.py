@@ -98,6 +98,7 @@ def test_octets_are_kept() -> None:
         ("NOERROR", (SOA,), dns.flags.AA, Status.ABSENT, "NODATA", 300),
         ("NOERROR", (SOA, "example.org. 5 NS ns.example.org."), 0, Status.ABSENT, "NODATA", 300),
         ("NOERROR", (), dns.flags.RA, Status.ABSENT, "NODATA", None),
+        ("NOERROR", ("example.org. 5 NS ns.example.org.",), dns.flags.AA, Status.ABSENT, "NODATA", None),
         ("NOERROR", ("org. 5 NS ns.org.",), 0, Status.UNDETERMINED, "referral from {}, ", None),
         ("SERVFAIL", (), 0, Status.UNDETERMINED, "SERVFAIL from {}", None),
         ("REFUSED", (), 0, Status.UNDETERMINED, "REFUSED from {}", None),
@@ -133,14 +134,14 @@ def test_a_closed_port_is_undetermined_at_once() -> None:
     server = closed_port()
 
     async def run() -> Answer:
-        async with Resolver([server], timeout=0.4) as resolver:
+        async with Resolver([server], timeout=1) as resolver:
             answer = await resolver.ask("a.example.org", "A")
             assert resolver.queries == 3
             return answer
 
     answer = asyncio.run(run())
     assert answer.cause == f"no answer from {server}: connection refused"
-    assert answer.ms < 300
+    assert answer.ms < 800
 
 
 def test_replies_to_other_questions_are_not_taken() -> None:

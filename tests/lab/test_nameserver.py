@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import dns.asyncquery
@@ -324,3 +326,22 @@ def test_a_tcp_session_holds_several_questions(authority: Authority) -> None:
         return rcodes
 
     assert asyncio.run(two()) == [dns.rcode.NOERROR, dns.rcode.NXDOMAIN]
+
+
+def test_the_command_serves_files_and_refuses_broken_ones(tmp_path: Path) -> None:
+    good, bad = tmp_path / "example.net.zone", tmp_path / "example.org.zone"
+    good.write_text("host A 203.0.113.1\n")
+    bad.write_text("host A nonsense\n")
+    command = [sys.executable, "-m", "conformance.lab.nameserver", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen([*command, str(good)], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            said = process.stderr.readline()
+            assert said.startswith("listening on 127.0.0.1 port ")
+            question = dns.message.make_query("host.example.net", "A")
+            assert dns.query.udp(question, "127.0.0.1", port=int(said.split()[-1]), timeout=3).answer
+        finally:
+            process.terminate()
+    done = subprocess.run([*command, str(good), str(bad)], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "example.org.zone:1: " in done.stderr

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 AREAS = {
-    "ptr": "exists answers forward-confirms all-forward-confirm single forward-family ipv6 syntax no-zone-suffix not-ip "
-    "not-localhost public-suffix target-not-cname not-placeholder not-dynamic not-generic no-ip-digits no-isp-words "
-    "own-domain matches-helo",
+    "ptr": "exists answers forward-confirms all-forward-confirm single forward-family ipv6 syntax no-zone-suffix "
+    "not-ip not-localhost public-suffix target-not-cname not-placeholder not-dynamic not-generic no-ip-digits "
+    "no-isp-words own-domain matches-helo",
     "helo": "fqdn syntax exists resolves primary-name tld-real not-localhost not-bare-ip literal-valid own-domain "
     "matches-mx matches-ip not-dynamic not-big-provider server-banner",
     "ip": "public declared reserved listed neighbours",
@@ -26,7 +26,12 @@ AREAS = {
 HOST_AREAS = ("ptr", "helo", "ip", "srv", "tls", "msg", "out")
 KINDS = {"spf": "domain", "dkim": "selector", "dmarc": "domain", "dom": "domain", "parked": "domain"}
 SOURCES = [
-    ("Z ptr", "must", "Zendesk: Ensuring email system compatibility", "https://support.zendesk.com/hc/en-us/articles/1"),
+    (
+        "Z ptr",
+        "must",
+        "Zendesk: Ensuring email system compatibility",
+        "https://support.zendesk.com/hc/en-us/articles/1",
+    ),
     ("G ip-addresses", "must", "Google: Email sender guidelines", "https://support.google.com/mail/answer/81126"),
     ("RFC1912 2.1", "should", "RFC 1912: Common DNS errors", "https://www.rfc-editor.org/rfc/rfc1912"),
     ("RFC7489 6.3", None, "RFC 7489: DMARC, obsoleted", "https://www.rfc-editor.org/rfc/rfc7489"),
@@ -69,7 +74,9 @@ def result(check: str, subject: str, outcome: str = "pass", **more: Any) -> dict
         "evidence": [],
         "cause": "192.0.2.53: no answer in 2 s" if outcome == "undetermined" else None,
         "aspect": "",
-        "waiver": {"id": "W-1", "reason": "provider changes it", "expires": "2027-01-31"} if outcome == "waived" else None,
+        "waiver": {"id": "W-1", "reason": "provider changes it", "expires": "2027-01-31"}
+        if outcome == "waived"
+        else None,
         "why": "not an IPv6 address" if outcome == "not-applicable" else "",
     } | more
 
@@ -217,7 +224,9 @@ def fleet(size: int, broken: float = 0.05) -> tuple[dict[str, Any], dict[str, An
                 if outcome == "undetermined":
                     more["cause"] = f"{name}:25 (203.0.113.9): timeout at connect (no answer in 10 s)"
                 if outcome == "fail":
-                    more["fix"] = f"{reverse}. IN PTR {name}." if area in ("ptr", "helo") else "smtpd_tls_security_level = may"
+                    more["fix"] = (
+                        f"{reverse}. IN PTR {name}." if area in ("ptr", "helo") else "smtpd_tls_security_level = may"
+                    )
                 if outcome == "advice":
                     more["level"] = "should"
                 own.append(result(f"{area}.{rest}", f"{name}/{address}", outcome, **more))
@@ -226,7 +235,12 @@ def fleet(size: int, broken: float = 0.05) -> tuple[dict[str, Any], dict[str, An
     found = results(*own, hosts=names)
     found["run"]["domains"] = max(size // 10, 1)
     found["domains"] = [
-        {"name": f"brand{n}.example", "no_mail": n % 6 == 5, "hosts": list(names[:3]), "selectors": ["s2026a", "s2026b"]}
+        {
+            "name": f"brand{n}.example",
+            "no_mail": n % 6 == 5,
+            "hosts": list(names[:3]),
+            "selectors": ["s2026a", "s2026b"],
+        }
         for n in range(max(size // 10, 1))
     ]
     return found, {"schema": 1, "answers": answers, "sessions": sessions}
@@ -256,7 +270,9 @@ def _domain(
     key = "v=DKIM1; k=rsa; p=" + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A" * 12
     answers += [
         answer(domain, "TXT", ["v=spf1 ip4:198.51.100.0/24 include:_spf.example.net -all"], ["site=abc"]),
-        answer(f"_dmarc.{domain}", "TXT", ["v=DMARC1; p=reject; rua=mailto:dmarc@example.net"], layer="overlay:zone:12"),
+        answer(
+            f"_dmarc.{domain}", "TXT", ["v=DMARC1; p=reject; rua=mailto:dmarc@example.net"], layer="overlay:zone:12"
+        ),
         answer(f"s2026a._domainkey.{domain}", "TXT", [key[:255], key[255:]], transport="tcp"),
     ]
     evidence = [f"dns:{n}" for n in range(len(answers) - 2, len(answers) + 1)]

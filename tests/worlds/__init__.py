@@ -70,7 +70,7 @@ class World:
         host["mailconform_connect_to"] = "127.0.0.1"
         for listener in host.get("mailconform_listen", []):
             listener.setdefault("tls", "implicit" if listener["port"] == 465 else "starttls")
-            listener["dial"] = ports.get((name, listener["port"]), 1)
+            listener["dial_port"] = ports.get((name, listener["port"]), 1)
         return host
 
 

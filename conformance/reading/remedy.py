@@ -1,0 +1,91 @@
+"""Records put right: what to publish instead of what stands there. The owner decides; nothing here looks anything up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from conformance.reading import spf, taglist
+
+_VERSION: Final = "v=spf1"
+_BEGINS_TERM = re.compile(
+    r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
+)
+
+
+def publish(name: str, text: str) -> str:
+    """Return the words that ask for a TXT record, in strings of at most 255 octets (RFC 7208 section 3.3)."""
+    pieces = [text[start : start + 255] for start in range(0, len(text), 255)]
+    strings = (piece.replace("\\", "\\\\").replace('"', '\\"') for piece in pieces or [""])
+    return f"Publish: {name}. IN TXT " + " ".join(f'"{piece}"' for piece in strings)
+
+
+def spf_of(mechanisms: Iterable[str], end: str = "~all") -> str:
+    """Return a record of some terms."""
+    return " ".join((_VERSION, *mechanisms, end))
+
+
+def spf_with(text: str, mechanism: str, *, first: bool = False) -> str:
+    """Return a record with one more mechanism: before everything, or before what ends the record."""
+    words = _words(text)
+    ends = [index for index, word in enumerate(words) if _is_all(word) or _is_redirect(word)]
+    at = 0 if first else min(ends, default=len(words))
+    return " ".join((_VERSION, *words[:at], mechanism, *words[at:]))
+
+
+def spf_ending(text: str, end: str) -> str:
+    """Return a record with another end; redirect= goes, since ``all`` makes it void."""
+    return spf_of((word for word in _words(text) if not _is_all(word) and not _is_redirect(word)), end)
+
+
+def spf_reordered(text: str) -> str:
+    """Return a record with its first ``all`` at the end, so that every mechanism counts (RFC 7208 section 5.1)."""
+    return spf_ending(text, next((word for word in _words(text) if _is_all(word)), "~all"))
+
+
+def spf_merged(texts: Sequence[str]) -> str:
+    """Return one record that authorises what several do, and that fails no harder than the mildest of them."""
+    words = [word for text in texts for word in _words(text)]
+    ends = {word.lower() for word in words if _is_all(word)}
+    plain = (f"include:{word.partition('=')[2]}" if _is_redirect(word) else word for word in words if not _is_all(word))
+    once = {word.lower(): word for word in plain}
+    return spf_of(once.values(), "-all" if ends == {"-all"} else "~all")
+
+
+def spf_respaced(strings: Sequence[str]) -> str | None:
+    """Return the record that strings were meant to be when they lose or add a space between them; None when not."""
+    joined = "".join(strings)
+    spaced = strings[0] if strings else ""
+    for before, after in pairwise(strings):
+        glued = before.lower() == _VERSION or _BEGINS_TERM.match(after)
+        spaced += f" {after}" if glued and after and not before.endswith(" ") and after[0] != " " else after
+    if spaced != joined:
+        return spaced
+    if len(strings) < 2 or not spf.parse_all(joined)[1]:
+        return None
+    bare = [text.strip(" ") for text in strings]
+    candidates = ("".join(bare), " ".join(bare))
+    return next((text for text in candidates if not spf.parse_all(text)[1]), None)
+
+
+def dmarc_with(text: str, **changes: str | None) -> str:
+    """Return a DMARC record with some tags set, or dropped where None; p= comes first, what is no tag is left out."""
+    tags, _ = taglist.read(text, fold_case=True)
+    values = {tag.name: tag.value for tag in tags} | changes
+    order = sorted(values, key=lambda name: name != "p")
+    kept = (f"{name}={values[name]}" for name in order if name != "v" and values[name] is not None)
+    return "; ".join(("v=DMARC1", *kept))
+
+
+def _words(text: str) -> list[str]:
+    return text.split()[1:]
+
+
+def _is_all(word: str) -> bool:
+    return word.lower().lstrip("+-~?") == "all"
+
+
+def _is_redirect(word: str) -> bool:
+    return word.lower().startswith("redirect=")

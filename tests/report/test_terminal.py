@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+from sample_results import TITLES, fleet, result, results
+
+from conformance.report.grouping import verdict
+from conformance.report.terminal import ENTRY_LINES, lines
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\x1b]0;owned\x07\x1b[2J",
+    "a\0b\rc\nd",
+    "\u202etxt.exe",
+    "x" * 61_440,
+    "\udc80",
+]
+
+
+def entries(text: list[str]) -> list[list[str]]:
+    """Entries of the terminal, without the summary."""
+    parts: list[list[str]] = [[]]
+    for line in text:
+        if line:
+            parts[-1].append(line)
+        else:
+            parts.append([])
+    return parts[:-1]
+
+
+def test_worst_first() -> None:
+    found = results(
+        result("ptr.single", "mx1/198.51.100.25", "advice", level="info"),
+        result("spf.exists", "example.com", "advice", level="should"),
+        result("srv.quit", "mx2:25", "undetermined"),
+        result("helo.fqdn", "mx1/198.51.100.25", "fail", level="should"),
+        result("ptr.exists", "mx1/198.51.100.25", "fail"),
+        result("ptr.answers", "mx1/198.51.100.25", "fail"),
+        result("ptr.answers", "mx2/198.51.100.26", "fail"),
+    )
+    heads = [entry[0].split(":")[0].split()[-1] for entry in entries(lines(found))]
+    assert heads == ["ptr.answers", "ptr.exists", "helo.fqdn", "look", "spf.exists", "ptr.single"]
+
+
+def test_one_finding_says_all_that_is_needed() -> None:
+    found = results(result("ptr.exists", "mx1.example.net/198.51.100.25", "fail", required="a PTR record"))
+    entry = "\n".join(entries(lines(found))[0])
+    assert entry.startswith(f"F MUST    ptr.exists: {TITLES['ptr.exists']}")
+    for part in ("mx1.example.net/198.51.100.25: 25.100", "(host_vars/mx1.example.net.yml:2)"):
+        assert part in entry.replace("\n          ", " ")
+    assert "required: a PTR record" in entry
+    assert "fix: 25.100.51.198.in-addr.arpa. IN PTR mx1.example.net." in entry
+    assert "(Z ptr; G ip-addresses)" in entry
+
+
+def test_many_subjects_are_folded_and_entries_stay_short() -> None:
+    long = {"seen": "word " * 200, "required": "other " * 100, "fix": "line\n" * 30}
+    found = results(
+        *(result("ptr.exists", f"mx{n}/198.51.100.{n}", "fail") for n in range(1, 45)),
+        *(result("ptr.single", f"mx{n}/198.51.100.{n}", "fail", **long) for n in range(1, 45)),
+        result("helo.fqdn", "mx1/198.51.100.1", "fail", **long),
+        result("helo.syntax", "mx1/198.51.100.1", "advice", level="info", **long),
+    )
+    text = lines(found)
+    assert all(len(entry) <= ENTRY_LINES for entry in entries(text))
+    assert "          and 42 more, see the report" in text
+    assert not any("mx40/" in line for line in text)
+
+
+def test_a_fix_is_never_cut() -> None:
+    record = 'v=DKIM1; p="' + "A" * 700
+    found = results(result("dkim.key-exists", "example.com/s1", "fail", fix=record))
+    assert any(line.endswith(record) for line in lines(found, width=80))
+
+
+def test_any_width_will_do() -> None:
+    found, _ = fleet(8, broken=0.3)
+    assert lines(found, width=1) == lines(found, width=60)
+
+
+def test_what_could_not_be_looked_at_is_one_entry_a_cause() -> None:
+    found = results(
+        *(result("ptr.exists", f"mx{n}/198.51.100.{n}", "undetermined") for n in range(30)),
+        *(result("ptr.single", f"mx{n}/198.51.100.{n}", "undetermined", level="info") for n in range(30)),
+        exit=6,
+        exit_text="something that gates could not be determined",
+    )
+    text = lines(found)
+    assert [entry[0] for entry in entries(text)] == ["? could not look: 192.0.2.53: no answer in 2 s"]
+    assert any("60 checks undetermined, 30 of them gate: ptr.exists, ptr.single" in line for line in text)
+    assert text[-1] == "exit 6: something that gates could not be determined"
+    assert "missing" not in "\n".join(text)
+
+
+def test_many_causes_are_bounded() -> None:
+    found = results(*(result("srv.quit", f"mx{n}:25", "undetermined", cause=f"mx{n}: refused") for n in range(1000)))
+    text = lines(found)
+    assert len(text) < 120
+    assert "? and 980 more causes, see the report" in text
+
+
+def test_the_end_counts_and_says_the_exit_in_words() -> None:
+    found, _ = fleet(2, broken=0.0)
+    found["run"] |= {"complete": False, "unreached": ["ptr.exists mx9"], "warnings": ["duplicate key"], "dns": "replay"}
+    text = lines(found, report_path="reports/report.html")
+    assert text[0] == "202 results on 2 hosts and 1 domain: 196 passed, 6 not applicable."
+    assert "DNS: replay, not the live network." in text
+    assert "1 warning about the inventory: duplicate key" in text
+    assert "Unfinished: 1 subject not reached, first ptr.exists mx9." in text
+    assert text[-2:] == ["Report: reports/report.html", "exit 0: everything that gates conforms"]
+
+
+def test_quiet_is_one_line_and_one_a_finding() -> None:
+    found = results(
+        result("ptr.exists", "mx1/198.51.100.1", "fail"),
+        result("ptr.single", "mx1/198.51.100.1", "advice", level="info"),
+        result("helo.fqdn", "mx1/198.51.100.1", "undetermined"),
+    )
+    first, *rest = lines(found, quiet=True)
+    assert first == ("mailconform: Does not conform: 1 failed, 1 undetermined, 1 advice; exit 1: a must is broken")
+    assert [line[:19] for line in rest] == ["F MUST ptr.exists m", "? 192.0.2.53: no an"]
+    assert lines(results(result("ptr.exists", "mx1/198.51.100.1")), quiet=True) == [
+        "mailconform: Conforms: 1 passed; exit 0: everything that gates conforms"
+    ]
+
+
+def test_colour_only_repeats_the_letter() -> None:
+    found, _ = fleet(3, broken=0.3)
+    plain, coloured = lines(found), lines(found, color=True)
+    assert any("\x1b[1;31mF\x1b[0m" in line for line in coloured)
+    codes = ("\x1b[1;31m", "\x1b[35m", "\x1b[33m", "\x1b[0m")
+    for code in codes:
+        coloured = [line.replace(code, "") for line in coloured]
+    assert coloured == plain
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=["tag", "ansi", "control", "bidi", "long", "surrogate"])
+@pytest.mark.parametrize("quiet", [False, True])
+def test_hostile_text_is_inert(text: str, quiet: bool) -> None:
+    names = ("seen", "required", "fix", "declared_at")
+    found = results(
+        result("ptr.exists", f"mx{text}", "fail", **dict.fromkeys(names, text)),
+        result("ptr.single", f"mx{text}", "advice", level="info", **dict.fromkeys(names, text)),
+        result("helo.fqdn", f"mx{text}", "undetermined", cause=text),
+        warnings=[text],
+        unreached=[text],
+        complete=False,
+        exit_text=text,
+    )
+    found["checks"]["ptr.exists"]["reason"] = text
+    out = lines(found, quiet=quiet, report_path=text)
+    assert all(line.isprintable() for line in out)
+    assert sum(map(len, out)) < 20_000
+    "".join(out).encode()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "run", "words"),
+    [
+        ("pass", {}, "Conforms"),
+        ("fail", {"exit": 0, "gate": "none"}, "Does not conform"),
+        ("undetermined", {"exit": 6}, "Nothing broken seen, but not everything could be looked at"),
+        ("not-applicable", {"exit": 5}, "Nothing was judged"),
+        ("pass", {"exit": 2, "complete": False}, "Unfinished: nothing broken seen so far"),
+        ("pass", {"exit": 3}, "The run failed"),
+        ("advice", {}, "Conforms"),
+    ],
+)
+def test_the_verdict_is_of_the_fleet_not_of_the_gate(outcome: str, run: dict[str, object], words: str) -> None:
+    assert verdict(results(result("ptr.exists", "mx1/198.51.100.1", outcome), **run)) == words
