@@ -3,7 +3,8 @@
     python bench/inventory.py [--hosts 100 1000 10000] [--layout ini host_vars]
 
 The baseline is a C-speed YAML and JSON parse of data of the same size in the same run, so that a slow machine does not
-count. The child is the process in which Ansible runs. Exit status 1 when a bound is broken.
+count. ``busy`` is processor time, which a loaded machine does not stretch: bounds and ratio are on it. The child is the
+process in which Ansible runs. Exit status 1 when a bound is broken.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BOUNDS = {("ini", 1_000): (3.0, 250), ("ini", 10_000): (20.0, 250)}
-"""Seconds and MB of the child that must not be exceeded."""
+"""Seconds of processor time, and MB of the child, that must not be exceeded."""
 
 CATALOGUE = "mailconform_domains:\n" + "".join(
     f"  d{number}.example:\n"
     f"    envelope: bounce.d{number}.example\n"
-    f"    dkim: [{{selector: s1, state: signing}}, {{selector: s2, state: published}}, {{selector: s0, state: retired}}]\n"
+    f"    dkim: [{{selector: s1}}, {{selector: s2, state: published}}, {{selector: s0, state: retired}}]\n"
     f"    spf: {{all: ['-all', '~all']}}\n"
     f'    dmarc: {{p: [quarantine, reject], rua: "{{{{ reports }}}}"}}\n'
     for number in range(20)
@@ -67,11 +68,11 @@ def baseline(hosts: int) -> float:
     import yaml
 
     text = json.dumps({str(number): {"mailconform_send_from": addresses(number)} for number in range(hosts)})
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10):
         yaml.load(CATALOGUE, yaml.CSafeLoader)
         json.loads(text)
-    return time.perf_counter() - start
+    return (time.process_time() - start) / 10
 
 
 def one(inventory: str) -> None:
@@ -82,8 +83,10 @@ def one(inventory: str) -> None:
     start = time.perf_counter()
     fleet = load([inventory])
     took = time.perf_counter() - start
-    child, own = (resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
-    print(json.dumps({"hosts": len(fleet.mtas), "seconds": took, "child": child, "own": own}))
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]
+    child, own = (usage.ru_maxrss // 1024 for usage in used)
+    busy = sum(usage.ru_utime + usage.ru_stime for usage in used)
+    print(json.dumps({"hosts": len(fleet.mtas), "seconds": took, "busy": busy, "child": child, "own": own}))
 
 
 def main() -> int:
@@ -97,7 +100,7 @@ def main() -> int:
         one(options.one)
         return 0
     broken = False
-    print(f"{'layout':<10}{'hosts':>7}{'seconds':>9}{'/ plain parse':>15}{'child MB':>10}{'own MB':>8}")
+    print(f"{'layout':<10}{'hosts':>7}{'seconds':>9}{'busy':>8}{'/ plain parse':>15}{'child MB':>10}{'own MB':>8}")
     for layout in options.layout:
         for hosts in options.hosts:
             with tempfile.TemporaryDirectory() as folder:
@@ -105,11 +108,11 @@ def main() -> int:
                 plain = baseline(hosts)
                 command = [sys.executable, __file__, "--one", str(inventory)]
                 took = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600).stdout)
-            seconds, child = took["seconds"], took["child"]
+            seconds, busy, child = took["seconds"], took["busy"], took["child"]
             most_seconds, most_memory = BOUNDS.get((layout, hosts), (600.0, 1024))
-            over = seconds > most_seconds or child > most_memory or took["hosts"] != hosts
+            over = busy > most_seconds or child > most_memory or took["hosts"] != hosts
             broken = broken or over
-            row = f"{layout:<10}{hosts:>7}{seconds:>9.2f}{seconds / plain:>15.1f}{child:>10}{took['own']:>8}"
+            row = f"{layout:<10}{hosts:>7}{seconds:>9.2f}{busy:>8.2f}{busy / plain:>15.1f}{child:>10}{took['own']:>8}"
             print(row + ("  over the bound" if over else ""), flush=True)
     return int(broken)
 

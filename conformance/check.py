@@ -9,14 +9,15 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from conformance.outcome import NotApplicable, Undetermined
+from conformance.outcome import NotApplicable, Undetermined, findings
+from conformance.reading.excerpt import listed
 
 __all__ = [
     "Check",
@@ -27,6 +28,7 @@ __all__ = [
     "Source",
     "Undetermined",
     "check",
+    "findings",
     "listed",
     "seen",
     "sources",
@@ -115,13 +117,6 @@ def seen(text: str, *, fix: str | None = None, at_most: str | None = None, aspec
     finding.at_most = Level(at_most) if at_most else None
     finding.aspect = aspect
     return finding
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """Return names in a sentence, at most some of them: ``a, b and 3 more``."""
-    known = list(names)
-    shown = ", ".join(known[:most])
-    return shown if len(known) <= most else f"{shown} and {len(known) - most} more"
 
 
 @cache

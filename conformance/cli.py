@@ -47,7 +47,7 @@ def _click(option: Option) -> Callable[[Any], Any]:
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -160,6 +160,33 @@ def explain(rule: str) -> None:
     levels = {name: profiles.load(name).level(checks()[rule]) for name in profiles.names()}
     for line in words(checks()[rule], levels):
         click.echo(line)
+
+
+@main.command()
+@click.argument("rule", metavar="AREA.RULE")
+@click.option("--subject", metavar="KIND", required=True, help="What it judges: address, domain, listener, mta ...")
+def scaffold(rule: str, subject: str) -> None:
+    """Begin a new check in a checkout: its function, its world, and what to do next."""
+    from conformance.scaffold import ScaffoldError
+    from conformance.scaffold import scaffold as begin
+
+    try:
+        for line in begin(rule, subject):
+            click.echo(line)
+    except ScaffoldError as error:
+        _fail(str(error))
+
+
+@main.command(hidden=True)
+@click.argument("folder")
+def docs(folder: str) -> None:
+    """Write a page for each check into FOLDER, and the tables of the pages beside it and of the README above."""
+    from pathlib import Path
+
+    from conformance.docs import write
+
+    for path in write(Path(folder)):
+        click.echo(f"written: {path}")
 
 
 @main.group("list", context_settings=_CONTEXT)

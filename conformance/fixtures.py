@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
@@ -13,12 +14,12 @@ from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
+from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
 from conformance.reading.orgdomain import registrable
-from conformance.run import RUN
 from conformance.subjects import Nobody
 
 
@@ -47,46 +48,55 @@ def own_domains(fleet: Fleet) -> frozenset[str]:
     return frozenset(found for name in names if (found := registrable(name)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def mta(request: pytest.FixtureRequest) -> Mta:
     """A mail host."""
     return cast(Mta, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def address(request: pytest.FixtureRequest) -> Address:
     """One source address of a sending host."""
     return cast(Address, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def listener(request: pytest.FixtureRequest) -> Listener:
     """A port on which a host accepts SMTP."""
     return cast(Listener, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def domain(request: pytest.FixtureRequest) -> Domain:
     """A domain that mail is sent for."""
     return cast(Domain, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def parked_domain(request: pytest.FixtureRequest) -> Domain:
     """A domain that never sends."""
     return cast(Domain, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def selector(request: pytest.FixtureRequest) -> Selector:
     """A declared DKIM selector."""
     return cast(Selector, _subject(request))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def sender(request: pytest.FixtureRequest) -> Sender:
     """A source address with one domain of its host."""
     return cast(Sender, _subject(request))
+
+
+@pytest.fixture
+def own_name(address: Address, own_domains: frozenset[str]) -> str:
+    """A name in a domain of the fleet that is fit for the address, or a blank in one. Not applicable without domains."""
+    if not own_domains:
+        raise NotApplicable("the catalogue of domains is empty")
+    fit = (name for name in address.fit_names if registrable(name) in own_domains)
+    return next(fit, f"<host>.{min(own_domains)}")
 
 
 @pytest.fixture
@@ -185,6 +195,18 @@ def session(gathered: Gathered, listener: Listener) -> Session:
 def server_names(gathered: Gathered, listener: Listener) -> ServerNames:
     """The names that the listener calls itself by."""
     return cast(ServerNames, gathered("server_names", listener))
+
+
+@pytest.fixture
+def tls_session(session: Session) -> Session:
+    """The SMTP session with the listener, if it came to TLS."""
+    return require_tls(session)
+
+
+@pytest.fixture
+def server_certificate(gathered: Gathered, listener: Listener) -> ServerCertificate:
+    """The certificate that the listener presents, and the names it could be for."""
+    return cast(ServerCertificate, gathered("server_certificate", listener))
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.check import Check, Level, NotApplicable, Seen, Undetermined
 from conformance.fleet.model import Fleet
 from conformance.subjects import KINDS, Nobody, Place
+
+_TRACEBACK = 10_000
+"""Characters of a traceback that are kept, the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,7 @@ def judge(
 ) -> dict[str, Any]:
     """Return the result of a case: of what its function raised, or of nothing raised.
 
-    An exception that is neither a finding nor one of the two other answers is a defect of the check: the result
-    is undetermined and ``cause`` says so.
+    An exception that is neither a finding nor one of the two other answers is a defect, see :func:`defect`.
     """
     if isinstance(case.subject, Nobody):
         return case.result("not-applicable", why=case.subject.reason)
@@ -79,11 +82,30 @@ def judge(
             return case.result("not-applicable", why=raised.reason, evidence=list(evidence))
         case Undetermined():
             return case.result("undetermined", seen=raised.text, cause=raised.cause, evidence=list(evidence))
-        case AssertionError():
+        case AssertionError() if _is_finding(raised, case.check):
             return _finding(case, raised, fleet, gate, evidence)
         case _:
-            text = f"internal error in {case.check.id}: {type(raised).__name__}: {raised}"
-            return case.result("undetermined", seen=text, cause=text, evidence=list(evidence))
+            return defect(case, raised)
+
+
+def defect(case: Case, error: BaseException) -> dict[str, Any]:
+    """Return the result of a case in which mailconform itself failed: undetermined, with the way to the error."""
+    text = f"internal error in {case.check.id}: {type(error).__name__}: {error}"
+    way = "".join(traceback.format_exception(error))[-_TRACEBACK:]
+    return case.result("undetermined", seen=text, cause=text, extra={"traceback": way})
+
+
+def is_defect(result: Mapping[str, Any]) -> bool:
+    """Whether a result says that mailconform itself failed."""
+    return "traceback" in result.get("extra", ())
+
+
+def _is_finding(raised: AssertionError, check: Check) -> bool:
+    """Whether an assertion is one of the check's own, not one that broke in the code below it."""
+    if raised.args and isinstance(raised.args[0], Seen):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(raised.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == check.where.partition(":")[0]
 
 
 def _finding(case: Case, raised: AssertionError, fleet: Fleet, gate: Level, evidence: Sequence[str]) -> dict[str, Any]:

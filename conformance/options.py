@@ -6,9 +6,10 @@ Each option is read from the command line, then the environment variable ``MAILC
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -18,7 +19,10 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a run. ``many`` may be given several times; elsewhere its values stand on lines of their own."""
+    """One option of a run. ``many`` may be given several times; elsewhere its values stand on lines of their own.
+
+    ``least`` is the smallest value of a ``number``; ``whole`` numbers count something.
+    """
 
     name: str
     help: str
@@ -28,6 +32,8 @@ class Option:
     many: bool = False
     flag: bool = False
     number: bool = False
+    least: float = 0.0
+    whole: bool = False
 
     @property
     def switch(self) -> str:
@@ -50,7 +56,10 @@ class Option:
         return self.dest.upper()
 
     def read(self, text: str, where: str) -> Any:
-        """Return the value that a text from the environment or an ini file stands for. Raises UsageError."""
+        """Return the value that a text from the environment or an ini file stands for.
+
+        Raises UsageError, which names ``where`` the text was found.
+        """
         if self.many:
             values = [line.strip() for line in text.splitlines() if line.strip()]
             return [self._one(value, where) for value in values]
@@ -71,6 +80,15 @@ class Option:
             except ValueError:
                 raise UsageError(f"{where}: {text!r} is not a number") from None
         return text
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise UsageError for a number that makes no sense."""
+        if not self.number:
+            return
+        if not math.isfinite(value) or value < self.least:
+            raise UsageError(f"{where}: {value:g} is not a number of {self.least:g} or more")
+        if self.whole and not value.is_integer():
+            raise UsageError(f"{where}: {value:g} is not a whole number")
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -96,9 +114,16 @@ OPTIONS: tuple[Option, ...] = (
         "ADDR[:PORT]",
         many=True,
     ),
-    Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True),
-    Option("dns-retries", "How often to repeat a DNS question that was not answered.", "N", default=1.0, number=True),
-    Option("dns-rate", "DNS questions a second, at most.", "N", default=1000.0, number=True),
+    Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True, least=0.01),
+    Option(
+        "dns-retries",
+        "How often to repeat a DNS question that was not answered.",
+        "N",
+        default=1.0,
+        number=True,
+        whole=True,
+    ),
+    Option("dns-rate", "DNS questions a second, at most.", "N", default=1000.0, number=True, least=0.1),
     Option(
         "probe",
         "How far hosts are probed; an inventory can ask for less.",
@@ -106,8 +131,15 @@ OPTIONS: tuple[Option, ...] = (
         default="connect",
     ),
     Option("ehlo", "Name to greet with when probing; default: the name of this machine.", "NAME"),
-    Option("smtp-timeout", "Seconds to wait at each step of an SMTP session.", "SECONDS", default=10.0, number=True),
-    Option("smtp-sessions", "SMTP sessions at once, at most.", "N", default=20.0, number=True),
+    Option(
+        "smtp-timeout",
+        "Seconds to wait at each step of an SMTP session.",
+        "SECONDS",
+        default=10.0,
+        number=True,
+        least=0.01,
+    ),
+    Option("smtp-sessions", "SMTP sessions at once, at most.", "N", default=20.0, number=True, least=1, whole=True),
     Option("gate", "'none' reports everything and exits with 0.", choices=("all", "none"), default="all"),
     Option("replay", "Judge a facts.json again, without a network.", "FILE"),
     Option(
@@ -118,13 +150,25 @@ OPTIONS: tuple[Option, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values of all options, and which of them were given for this run (command line or environment)."""
+    """The values of all options, and where each was set: ``--level``, ``MAILCONFORM_LEVEL`` or ``mailconform_level``.
+
+    Options that have their default are not in ``where``.
+    """
 
     values: Mapping[str, Any]
-    given: frozenset[str]
+    where: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Options given for this run, on the command line or in the environment: they win over the inventory."""
+        return frozenset(option.name for option in OPTIONS if self.where.get(option.name, option.ini) != option.ini)
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """Return settings with some other values."""
+        return replace(self, values={**self.values, **values})
 
 
 def settle(
@@ -135,17 +179,17 @@ def settle(
     Raises UsageError.
     """
     values: dict[str, Any] = {}
-    given = set()
+    where: dict[str, str] = {}
     for option in OPTIONS:
+        name = option.name
         value = option_of(option.dest)
         if value not in (None, [], ()):
-            values[option.name] = value
-            given.add(option.name)
-        elif environ.get(option.variable):
-            values[option.name] = option.read(environ[option.variable], option.variable)
-            given.add(option.name)
+            values[name], where[name] = value, option.switch
+        elif text := environ.get(option.variable):
+            values[name], where[name] = option.read(text, option.variable), option.variable
         elif text := ini_of(option.ini):
-            values[option.name] = option.read(text, option.ini)
+            values[name], where[name] = option.read(text, option.ini), option.ini
         else:
-            values[option.name] = [] if option.many else option.default
-    return Settings(values, frozenset(given))
+            values[name] = [] if option.many else option.default
+        option.check(values[name], where.get(name, option.switch))
+    return Settings(values, where)

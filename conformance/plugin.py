@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance.asked import CASE, RUN, add_options, asked_for, is_cases
 from conformance.check import Check, Level
 
 LETTERS = {
@@ -24,16 +26,12 @@ LETTERS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and ini keys."""
-    from conformance.start import add_options
-
     add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Begin a run: bad input ends here, before anything else starts. Enters the lab while there is one thread."""
-    from conformance.start import asked_for
-
     return _begin(config) if asked_for(config) else None
 
 
@@ -42,7 +40,6 @@ def _begin(config: pytest.Config) -> int | None:
     from conformance.fleet.errors import InventoryError
     from conformance.options import UsageError
     from conformance.report.text import printable
-    from conformance.run import RUN
     from conformance.start import begin
 
     try:
@@ -51,36 +48,41 @@ def _begin(config: pytest.Config) -> int | None:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except (UsageError, SnapshotError) as error:
-        sys.stderr.write(f"{printable(str(error))}\n")
+        sys.stderr.write("".join(f"{printable(line, 2000)}\n" for line in str(error).splitlines()))
         return 4
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was checked\n")
+        return 2
+    except Exception:
+        # Left to itself Python would end with 1, which says that a must is broken.
+        traceback.print_exc()
+        return 3
     return None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register marks, and set pytest's own options to what readers of a conformance run need."""
-    from conformance.run import RUN
-
     areas = sorted({path.stem.removeprefix("test_") for path in _case_files()})
     for mark in (*Level, *areas):
         config.addinivalue_line(
             "markers", f"{mark}: a conformance check of this {'level' if mark in list(Level) else 'area'}"
         )
-    run = config.stash.get(RUN, None)
-    if run is None:
+    if (run := config.stash.get(RUN, None)) is None:
         return
     from conformance import fixtures
 
     config.pluginmanager.register(fixtures, "conformance.fixtures")
-    if config.option.tbstyle == "auto":
+    # Findings are told by rule in the end; pytest's own account of failures would tell them twice.
+    if getattr(config.option, "tbstyle", None) == "auto":
         config.option.tbstyle = "no"
-    if config.option.reportchars == "fE":
+    if getattr(config.option, "reportchars", None) == "fE":
         config.option.reportchars = ""
     if run.worker is None and not config.option.collectonly:
         from conformance.reporting import Reporter
 
         config.pluginmanager.register(Reporter(run, config), "conformance.reporting")
-        config.option.xmlpath = config.option.xmlpath or str(run.folder / "junit.xml")
+        config.option.xmlpath = getattr(config.option, "xmlpath", None) or str(run.folder / "junit.xml")
 
 
 def _case_files() -> list[Path]:
@@ -91,16 +93,12 @@ def _case_files() -> list[Path]:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the lab and release what the run holds."""
-    from conformance.run import RUN
-
     if (run := config.stash.get(RUN, None)) is not None:
         run.close()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:
     """Say what is judged, by whose rules."""
-    from conformance.run import RUN
-
     if (run := config.stash.get(RUN, None)) is None:
         return None
     from conformance.report.text import printable
@@ -117,33 +115,28 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the cases alone in a test run that did not ask for them."""
-    from conformance.cases import FOLDER
-    from conformance.run import RUN
-
-    return True if collection_path == FOLDER and RUN not in config.stash else None
+    return True if RUN not in config.stash and is_cases(collection_path) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise a check by the subjects of the fleet."""
-    from conformance.run import RUN
-    from conformance.subjects import KINDS, subjects
-
     if not hasattr(metafunc.function, "check") or (run := metafunc.config.stash.get(RUN, None)) is None:
         return
+    from conformance.subjects import KINDS, subjects
+
     for kind in KINDS:
         if kind in metafunc.fixturenames:
             found = subjects(kind, run.fleet)
-            metafunc.parametrize(kind, found, ids=[subject.id for subject in found], scope="session", indirect=True)
+            metafunc.parametrize(kind, found, ids=[subject.id for subject in found], indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the checks that profiles and rules select, and mark each with its level and area."""
-    from conformance.run import CASE, RUN
-
     if (run := config.stash.get(RUN, None)) is None:
         return
     left_out: list[pytest.Item] = []
+    kept: list[pytest.Item] = []
     for item in items:
         if isinstance(item, pytest.Function) and isinstance(getattr(item.function, "check", None), Check):
             if (case := run.case(item)) is None:
@@ -157,20 +150,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 ("level", case.level.value),
                 ("subject", case.subject_id),
             ]
+        kept.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        items[:] = kept
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Gather the facts that the selected checks need."""
-    from conformance.facts.snapshot import SnapshotError
-    from conformance.run import CASE, RUN
-
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, None]:
+    """Say what will be judged; when all others know it too, gather the facts for it."""
     run = session.config.stash.get(RUN, None)
+    if run is None or session.config.option.collectonly:
+        return (yield)
+    from conformance.facts.snapshot import SnapshotError
+
     cases = [(item.nodeid, item.stash[CASE]) for item in session.items if CASE in item.stash]
-    if run is None or session.config.option.collectonly or not cases:
-        return
+    run.expect(cases)
+    # A worker of pytest-xdist must not keep the controller waiting: it is the one that is interrupted.
+    yield
     try:
         run.gather(cases)
     except (SnapshotError, ValueError) as error:
@@ -182,8 +179,6 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn what pytest saw into one of the outcomes."""
-    from conformance.run import CASE, RUN
-
     report = yield
     if CASE in item.stash and (call.excinfo is not None or call.when == "call"):
         from conformance.reporting import tell
@@ -202,8 +197,7 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the fleet to a worker of pytest-xdist."""
-    from conformance.run import RUN
-    from conformance.start import hand_over
-
     if (run := node.config.stash.get(RUN, None)) is not None:
+        from conformance.start import hand_over
+
         node.workerinput["mailconform_shared"] = hand_over(run)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict
 from html import escape
 from typing import Any
 
 import pytest
 
-from conformance.catalogue import checks
-from conformance.check import Level
-from conformance.report.results import described
+from conformance.facts.answer import Answer
+from conformance.facts.session import Session
+from conformance.judge import is_defect
+from conformance.report.evidence import answer_text, session_text
 from conformance.report.text import printable
 from conformance.run import Run
+
+_SHOWN = 3
+"""Errors of our own that are shown with the way to them."""
+_WIDE = 1000
+"""Characters of one line that are shown: a record with its fix is longer than a terminal's line."""
+_LINES = 80
+"""Lines of an SMTP session that are shown."""
 
 _PYTEST_OUTCOME = {
     "pass": "passed",
@@ -56,7 +67,26 @@ def in_words(result: dict[str, Any]) -> str:
         lines.append(f"declared at: {result['declared_at']}")
     if result["evidence"]:
         lines.append(f"evidence: {', '.join(result['evidence'])}")
-    return "\n".join(printable(line) for line in lines)
+    lines += _way(result)
+    return "\n".join(printable(line, _WIDE) for line in lines)
+
+
+def _way(result: dict[str, Any]) -> list[str]:
+    """Return the traceback of a result in which mailconform itself failed."""
+    return result["extra"]["traceback"].splitlines() if is_defect(result) else []
+
+
+def _observed(one: Answer | Session) -> Iterator[str]:
+    """Yield an observation line by line."""
+    if isinstance(one, Answer):
+        about = ", ".join(filter(None, (one.server, one.transport, f"ttl {one.ttl}", f"{one.ms:.1f} ms", one.layer)))
+        yield f"{one.question}: {answer_text(asdict(one))} ({about})"
+        return
+    yield f"{one.id}: {session_text(asdict(one))}"
+    for line in one.lines[:_LINES]:
+        yield f"{line.at:>9.1f} {line.side} {line.text}"
+    if len(one.lines) > _LINES:
+        yield f"{len(one.lines) - _LINES} more lines in facts.json"
 
 
 class Reporter:
@@ -69,13 +99,18 @@ class Reporter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect a result, and give its JUnit test case a name that never changes."""
-        result = getattr(report, "conformance", None)
-        if result is None or self._run.results is None:
+        if (results := self._run.results) is None:
             return
-        self._run.results.add(report.nodeid, result)
-        if result["cause"] and result["cause"].startswith("internal error"):
-            self._run.results.internal = True
-        self._name(report, result)
+        if (result := getattr(report, "conformance", None)) is not None:
+            self._run.adopt()
+            results.add(report.nodeid, result)
+            results.internal |= is_defect(result)
+            self._name(report, result)
+        elif report.failed and report.nodeid in results.expected:
+            # A worker of pytest-xdist that crashed.
+            results.internal = True
+        elif report.failed:
+            results.failed_elsewhere = True
 
     def _name(self, report: pytest.TestReport, result: dict[str, Any]) -> None:
         from _pytest.junitxml import xml_key
@@ -88,25 +123,22 @@ class Reporter:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Expect what the first worker collected; the others collect the same."""
-        if self._run.results is None:
-            self._run.open(ids)
+        self._run.expect_of_workers()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write all outputs and settle the exit status."""
-        if (results := self._run.results) is None:
-            return
-        self._run.adopt_workers_facts()
-        known = checks()
-        for result in results.results:
-            if result["check"] in known and result["check"] not in results.checks:
-                results.checks |= described([(known[result["check"]], Level(result["level"]))])
-        session.exitstatus = self._run.finish(int(exitstatus))
+        try:
+            self._run.adopt()
+            session.exitstatus = self._run.finish(int(exitstatus))
+        except Exception:
+            # Left to itself Python would end with 1, which says that a must is broken.
+            traceback.print_exc(file=sys.stderr)
+            session.exitstatus = 3
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was found, worst first, and what the exit status means."""
         if self._run.document is None:
-            terminalreporter.write_line("mailconform: nothing was checked: no check of this fleet is selected")
             return
         from conformance.report.terminal import lines
 
@@ -122,6 +154,10 @@ class Reporter:
             terminalreporter.section("conformance")
         for line in told:
             terminalreporter.write_line(line)
+        for result in list(filter(is_defect, self._run.document["results"]))[:_SHOWN]:
+            terminalreporter.section(f"internal error: {result['check']} [{result['subject']}]")
+            for line in _way(result):
+                terminalreporter.write_line(printable(line, _WIDE))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -142,5 +178,5 @@ class Reporter:
             data[:] = [f"<pre>{escape(in_words(result) + self._evidence(result))}</pre>"]
 
     def _evidence(self, result: dict[str, Any]) -> str:
-        shown = self._run.shown(result["evidence"])
-        return "".join("\n" + printable(json.dumps(one, ensure_ascii=False)) for one in shown)
+        lines = (line for one in self._run.observed(result["evidence"]) for line in _observed(one))
+        return "".join("\n" + printable(line, _WIDE) for line in lines)

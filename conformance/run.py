@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
@@ -24,22 +25,21 @@ import pytest
 from conformance.cases import files as case_files
 from conformance.catalogue import checks
 from conformance.check import Check, Level
+from conformance.facts.answer import Answer
 from conformance.facts.gather import Gathered, Limits, gather, parse_server
 from conformance.facts.plan import FACTS, Wanted
-from conformance.facts.snapshot import Gathering, dump, load
+from conformance.facts.session import Session
+from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
-from conformance.fleet.model import Fleet
-from conformance.judge import Case, judge
+from conformance.fleet.model import Fleet, Mta
+from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
 from conformance.profiles import files as profile_files
-from conformance.profiles import load as load_profile
+from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
 from conformance.subjects import KINDS, Nobody, concerned, level, place
-
-CASE = pytest.StashKey[Case]()
-"""The case of an item that is a conformance check."""
 
 
 @dataclass
@@ -56,9 +56,11 @@ class Run:
     gathering: Gathering = field(default_factory=Gathering)
     results: Results | None = None
     document: dict[str, Any] | None = None
-    stop_lab: Callable[[], None] | None = None
+    held: ExitStack = field(default_factory=ExitStack)
+    """What ends with the run: the lab, the handling of signals."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Evidence by number: ``dns:QUESTION`` to ``dns:12``."""
+    _answers: list[Answer] = field(default_factory=list)
     _gathered: Gathered | None = None
 
     @property
@@ -114,58 +116,77 @@ class Run:
 
     def validate(self) -> None:
         """Check before anything starts what would only come up later. Raises UsageError and SnapshotError."""
-        try:
-            for name in (*self.profiles, *self.default_profiles):
-                load_profile(name)
-            for text in self.settings["resolver"]:
-                parse_server(text)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        for name in (*self.settings["rules"], *self.settings["skip-rules"]):
-            if not any(fnmatchcase(check, name) for check in checks()):
-                raise UsageError(f"no rule matches {name!r}{_meant(name)}")
-        for mta in self.fleet.mtas:
-            for name in mta.levels.keys() - checks().keys():
-                raise UsageError(f"mailconform_levels of {mta.name}: there is no rule {name!r}{_meant(name)}")
+        problems = dict.fromkeys(self._problems())
+        if problems:
+            raise UsageError("\n".join(problems))
         if self.settings["replay"]:
             load(self.settings["replay"])
 
-    def gather(self, cases: Sequence[tuple[str, Case]]) -> None:
-        """Gather all facts that the cases need, before the first is judged."""
-        if self.worker is None:
-            self.open(nodeid for nodeid, _ in cases)
-            self.describe(cases)
-        if self.settings["replay"]:
-            self._replay(self.settings["replay"])
-        elif self.worker is None:
-            self._gather_live(cases)
-        else:
-            self._gather_once(cases)
+    def _problems(self) -> Iterator[str]:
+        """Say everything that is wrong with what was asked for, and where it was asked."""
+        settings, where = self.settings, self.settings.where
+        for name in split(settings["profile"]):
+            if name not in profile_names():
+                yield f"{where['profile']}: {_no_profile(name)}"
+        for text in settings["resolver"]:
+            try:
+                parse_server(text)
+            except ValueError as error:
+                yield f"{where['resolver']}: {error}"
+        for option in ("rules", "skip-rules"):
+            for name in settings[option]:
+                if not any(fnmatchcase(check, name) for check in checks()):
+                    yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
+        for mta in self.fleet.mtas:
+            for name in mta.profiles:
+                if name not in profile_names():
+                    yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
+            for name in mta.levels.keys() - checks().keys():
+                yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
 
-    def open(self, nodeids: Iterable[str]) -> None:
+    def make_folder(self) -> None:
+        """Make the folder for results. Raises UsageError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            why = "" if os.access(self.folder, os.W_OK | os.X_OK) else "it is not writable"
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+        if why:
+            where = self.settings.where.get("report-dir", "--report-dir")
+            raise UsageError(f"{where}: {self.folder} cannot hold results: {why}")
+
+    def expect(self, cases: Sequence[tuple[str, Case]]) -> None:
+        """Say by node id what is to be judged, before facts are gathered for it."""
+        expected = {nodeid: f"{case.check.id} {case.subject_id}" for nodeid, case in cases}
+        told = described(_strictest(case for _, case in cases))
+        if self.shared is not None and self.worker is not None:
+            write_atomic(self.shared / "expected.json", json.dumps([expected, told]))
+        else:
+            self._open(expected, told)
+
+    def expect_of_workers(self) -> None:
+        """In the controller of pytest-xdist: say what is to be judged once a worker has collected it."""
+        if self.results is None and self.shared is not None:
+            self._open(*json.loads((self.shared / "expected.json").read_text("utf-8")))
+
+    def _open(self, expected: dict[str, str], told: dict[str, Any]) -> None:
         """Begin to collect results: all that is expected is not reached yet."""
         self.results = Results(self.folder, self.fleet, opening(self.settings.values, self.fleet), self.gate)
-        self.results.expected = {nodeid: nodeid.rpartition("::")[2] for nodeid in nodeids}
+        self.results.expected, self.results.checks = expected, told
         self._tell()
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.results.write(exit_status=2)
-
-    def describe(self, cases: Sequence[tuple[str, Case]]) -> None:
-        """Say what the cases of this run are, before any is judged."""
-        assert self.results is not None
-        self.results.checks = described(_strictest(case for _, case in cases))
-        self.results.expected = {nodeid: f"{case.check.id} {case.subject_id}" for nodeid, case in cases}
 
     def _tell(self) -> None:
         """Bring what results tell of the run up to date."""
         if self.results is None:
             return
+        self.results.internal |= bool(self.gathering.defects) and not self.settings["replay"]
         self.results.run |= {
             "profiles": list(self.profiles),
             "rules": rules_version(),
             "probe": self.gathering.probe,
             "resolvers": list(self.gathering.resolvers),
-            "notes": [*self.notes, *self.gathering.notes],
+            "notes": [*self.notes, *self.gathering.notes, *self.gathering.defects],
             "facts": {
                 "questions": len(self.store.answers),
                 "queries": self.gathering.queries,
@@ -174,25 +195,30 @@ class Run:
             },
         }
 
-    def _replay(self, path: str) -> None:
-        snapshot = load(path)
-        self.store = snapshot.store()
-        self.gathering = Gathering(
-            snapshot.gathered,
-            snapshot.resolvers,
-            snapshot.probe,
-            snapshot.seconds,
-            snapshot.queries,
-            list(snapshot.notes),
-        )
-        self.notes.append(f"facts of {snapshot.gathered or 'an unknown time'} judged again from {path}")
+    def gather(self, cases: Sequence[tuple[str, Case]]) -> None:
+        """Gather all facts that the cases need, before the first is judged. Raises SnapshotError and ValueError."""
+        if self.settings["replay"]:
+            self._replay()
+        elif self.worker is None:
+            self._gather_live(cases)
+        else:
+            self._gather_once(cases)
+
+    def _replay(self) -> None:
+        snapshot = load(self.settings["replay"])
+        self._take(snapshot)
+        self.notes.append(f"facts of {snapshot.gathered} judged again from {self.settings['replay']}")
         self._tell()
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.store = snapshot.store()
+        self.gathering = snapshot.gathering()
 
     def _gather_live(self, cases: Sequence[tuple[str, Case]]) -> None:
         wanted = {one.key: one for _, case in cases for one in facts_of(case)}
         with Ticker(sys.stderr, "gathering facts") as ticker:
             try:
-                self.gathering = gather(list(wanted.values()), self.fleet, self.store, self.limits(), ticker)
+                gather(list(wanted.values()), self.fleet, self.store, self.limits(), self.gathering, ticker)
             finally:
                 self._tell()
                 if self.results is not None:
@@ -210,16 +236,16 @@ class Run:
             if not facts.exists():
                 self._gather_live(cases)
                 write_atomic(facts, dump(self.store, self.gathering))
-        self._replay(str(facts))
-        self.notes.clear()
+        self._take(load(str(facts)))
 
-    def adopt_workers_facts(self) -> None:
-        """In the controller of pytest-xdist: take over the facts that a worker gathered."""
-        facts = self.shared / "facts.json" if self.shared else None
-        if facts and facts.exists() and not self.settings["replay"]:
-            shutil.copyfile(facts, self.folder / "facts.json")
-            self._replay(str(facts))
-            self.notes.clear()
+    def adopt(self) -> None:
+        """In the controller of pytest-xdist: take over the facts that the workers judge."""
+        if self.shared is None or self.gathering.gathered:
+            return
+        if self.settings["replay"]:
+            self._replay()
+        elif (facts := self.shared / "facts.json").exists():
+            self._take(load(str(facts)))
             self._tell()
 
     def limits(self) -> Limits:
@@ -228,7 +254,7 @@ class Run:
         return Limits(
             resolvers=tuple(settings["resolver"]),
             probe=settings["probe"],
-            ehlo=settings["ehlo"] or socket.getfqdn(),
+            ehlo=settings["ehlo"] or "",
             dns_timeout=settings["dns-timeout"],
             dns_retries=int(settings["dns-retries"]),
             dns_rate=settings["dns-rate"],
@@ -238,53 +264,58 @@ class Run:
 
     def judge(self, case: Case, raised: BaseException | None) -> dict[str, Any]:
         """Return the result of a case."""
-        gathered = self.gathered
-        asked = gathered.evidence(facts_of(case))
-        evidence = [self.numbers.get(one, one) for one in asked]
-        return judge(case, raised, self.fleet, self.gate, evidence)
+        try:
+            asked = self.gathered.evidence(facts_of(case))
+            evidence = [self.numbers.get(one, one) for one in asked]
+            return judge(case, raised, self.fleet, self.gate, evidence)
+        except Exception as error:
+            return defect(case, error)
 
-    def shown(self, evidence: Sequence[str]) -> list[Any]:
-        """Return the observations that evidence names."""
-        answers = list(self.store.answers.values())
-        found: list[Any] = []
+    def observed(self, evidence: Sequence[str]) -> Iterator[Answer | Session]:
+        """Yield the observations that evidence names."""
+        if len(self._answers) != len(self.store.answers):
+            self._answers = list(self.store.answers.values())
         for one in evidence:
             kind, _, name = one.partition(":")
-            if kind == "dns" and name.isdecimal():
-                found.append(asdict(answers[int(name) - 1]))
+            if kind == "dns" and name.isdecimal() and int(name) <= len(self._answers):
+                yield self._answers[int(name) - 1]
             elif kind == "smtp" and name in self.store.sessions:
-                found.append([line.text for line in self.store.sessions[name].lines])
-        return found
+                yield self.store.sessions[name]
 
     def finish(self, ended: int) -> int:
         """Write all outputs and return the exit status. ``ended`` is pytest's own."""
         if self.results is None:
             return ended
         self._tell()
-        status = self.results.exit_status(ended, self.settings["gate"] == "none")
-        self.document = self.results.write(status)
-        self._write_page()
+        status = self._write_results(self.results, ended)
+        try:
+            self._write_page()
+        except Exception:
+            traceback.print_exc()
+            self.results.internal = True
+            status = self._write_results(self.results, ended)
+        return status
+
+    def _write_results(self, results: Results, ended: int) -> int:
+        status = results.exit_status(ended, self.settings["gate"] == "none")
+        self.document = results.write(status)
         return status
 
     def _write_page(self) -> None:
         from conformance.report.page import render
 
         assert self.document is not None
-        text = dump(self.store, self.gathering)
-        if self.settings["replay"]:
-            write_atomic(self.folder / "facts.json", text)
-        write_atomic(self.folder / "report.html", render(self.document, json.loads(text)))
+        facts = dump(self.store, self.gathering)
+        write_atomic(self.folder / "facts.json", facts)
+        write_atomic(self.folder / "report.html", render(self.document, json.loads(facts)))
 
     def close(self) -> None:
         """Release what the run holds: the lab, shared files, the loop."""
         if self._gathered is not None:
             self._gathered.close()
-        if self.stop_lab is not None:
-            self.stop_lab()
+        self.held.close()
         if self.worker is None and self.shared is not None:
             shutil.rmtree(self.shared, ignore_errors=True)
-
-
-RUN = pytest.StashKey[Run]()
 
 
 def facts_of(case: Case) -> list[Wanted]:
@@ -299,11 +330,6 @@ def split(names: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (names or "").split(",") if name.strip())
 
 
-def terminate_like_interrupt() -> None:
-    """Let SIGTERM end a run as SIGINT does: with partial results and exit status 2."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-
-
 @cache
 def rules_version() -> str:
     """Return what tells one state of the rules from another: a digest of the case files and profiles."""
@@ -311,6 +337,16 @@ def rules_version() -> str:
     for path in (*case_files(), *profile_files()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _declared(mta: Mta, variable: str) -> str:
+    """Say where a host's value of a variable was written."""
+    origin = mta.declared.get(variable)
+    return f"{origin}: {variable}" if origin else f"{variable} of {mta.name}"
+
+
+def _no_profile(name: str) -> str:
+    return f"no profile {name!r}; there are {', '.join(profile_names())}"
 
 
 def _meant(name: str) -> str:
@@ -323,7 +359,7 @@ def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:
     return chosen and not any(fnmatchcase(check_id, rule) for rule in skip)
 
 
-def _strictest(cases: Any) -> list[tuple[Check, Level]]:
+def _strictest(cases: Iterable[Case]) -> list[tuple[Check, Level]]:
     found: dict[str, tuple[Check, Level]] = {}
     for case in cases:
         known = found.get(case.check.id)

@@ -1,37 +1,26 @@
-"""How a run begins: whether pytest was asked for one, its settings, its fleet, and the lab if the fleet is one."""
+"""How a run begins: its settings, its fleet, and the lab if the fleet is one."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import pickle
+import signal
 import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from conformance.cases import FOLDER
 from conformance.fleet.model import Fleet, Mta
-from conformance.options import OPTIONS, Settings, UsageError, settle
-from conformance.run import Run, split, terminate_like_interrupt
+from conformance.options import Settings, UsageError, settle
+from conformance.run import Run, split
 
 LAB = "embedded"
 """Value of ``mailconform_lab`` that makes an inventory the embedded lab."""
-
-
-def asked_for(config: pytest.Config) -> bool:
-    """Whether pytest's arguments name the cases, or an inventory is given and they lie below an argument."""
-    for argument in config.args:
-        name = argument.split("::", 1)[0]
-        if config.option.pyargs and (name == "conformance" or name.startswith("conformance.cases")):
-            return True
-        path = (config.invocation_params.dir / name).resolve()
-        if path.is_relative_to(FOLDER.parent):
-            return True
-        if FOLDER.is_relative_to(path) and config.getoption("mailconform_inventory", None):
-            return True
-    return False
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -51,13 +40,32 @@ def begin(config: pytest.Config) -> Run:
         # The file is our own, in a folder that only this user can read.
         settled, fleet = pickle.loads((shared / "run").read_bytes())  # noqa: S301
         return Run(settled, fleet, given["workerid"], shared)
-    chosen = settings(config)
-    terminate_like_interrupt()
-    run = Run(chosen, read_fleet(chosen))
-    run.validate()
-    if run.fleet.lab and not chosen["replay"] and not config.option.collectonly:
-        enter_lab(run)
+    with ExitStack() as held:
+        held.callback(terminate_like_interrupt())
+        chosen = settings(config)
+        run = Run(chosen, read_fleet(chosen))
+        run.validate()
+        if not config.option.collectonly:
+            run.make_folder()
+            if run.fleet.lab and not chosen["replay"]:
+                enter_lab(run)
+        run.held.push(held.pop_all())
     return run
+
+
+def terminate_like_interrupt() -> Callable[[], object]:
+    """Let SIGTERM end a run as SIGINT does: with partial results and exit status 2. Returns what undoes it."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    return partial(signal.signal, signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _interrupt(*_: object) -> None:
+    """Interrupt as the handler of SIGINT does; also where SIGINT is ignored, as in a script's background jobs."""
+    if not callable(signal.getsignal(signal.SIGINT)):
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def hand_over(run: Run) -> str:
@@ -108,28 +116,10 @@ def enter_lab(run: Run) -> None:
         lab = runtime.start(folder)
     except NamespaceError as error:
         run.notes.append(f"the embedded lab cannot run here ({error}): facts shipped with it are judged instead")
-        run.settings = dataclasses.replace(
-            run.settings, values={**run.settings.values, "replay": str(folder / "facts.json")}
-        )
+        run.settings = run.settings.changed({"replay": str(folder / "facts.json")})
         return
-    run.stop_lab = lab.stop
+    run.held.callback(lab.stop)
     os.environ.update(lab.environ)
     run.notes.append("this run looked at the embedded lab: simulated hosts in a network of their own")
-    if "resolver" not in run.settings.given:
-        values = {**run.settings.values, "resolver": split(lab.environ["MAILCONFORM_RESOLVER"])}
-        run.settings = dataclasses.replace(run.settings, values=values)
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Declare the options and ini keys of a run."""
-    group = parser.getgroup("mailconform", "mailconform: conformance of outbound mail fleets")
-    for option in OPTIONS:
-        keywords: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
-        if option.flag:
-            keywords |= {"action": "store_const", "const": True}
-        else:
-            keywords |= {"action": "append" if option.many else "store"}
-            keywords |= {"choices": option.choices} if option.choices else {"metavar": option.metavar}
-            keywords |= {"type": float} if option.number else {}
-        group.addoption(option.switch, **keywords)
-        parser.addini(option.ini, f"{option.help} (as {option.switch})", default="")
+    values = {"resolver": split(lab.environ["MAILCONFORM_RESOLVER"]), "ehlo": lab.environ.get("MAILCONFORM_EHLO")}
+    run.settings = run.settings.changed({k: value for k, value in values.items() if k not in run.settings.given})

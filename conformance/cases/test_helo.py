@@ -21,14 +21,22 @@ if TYPE_CHECKING:
     from conformance.facts.reverse import ReverseName
     from conformance.fleet.model import Address
 
-RENAME = (
-    "Greet with {address.proper_name} (Postfix: smtp_helo_name, Exim: helo_data) "
-    "and publish: {address.proper_name}. IN {address.forward_type} {address.ip}"
-)
+_GREET = "Greet with {name} (Postfix: smtp_helo_name, Exim: helo_data) and publish: {name}. IN {type} {ip}"
+RENAME = _GREET.format(name="{address.proper_name}", type="{address.forward_type}", ip="{address.ip}")
 PUBLISH = "Publish: {address.helo}. IN {address.forward_type} {address.ip}"
 BIG_PROVIDERS = frozenset(
     {"gmail.com", "google.com", "yahoo.com", "outlook.com", "hotmail.com", "live.com", "aol.com", "icloud.com"}
 )
+
+
+def greet_with(name: str, address: Address) -> str:
+    """Return the remedy for a greeting that has to be another name."""
+    return _GREET.format(name=name, type=address.forward_type, ip=address.ip)
+
+
+def make_resolve(helo: HeloName) -> str | None:
+    """Return the remedy for a name that nobody can publish; None where publishing it is the remedy."""
+    return None if known_tld(helo.name) else greet_with(helo.address.host, helo.address)
 
 
 @check(
@@ -84,8 +92,9 @@ def test_helo_exists(helo: HeloName) -> None:
 
     A name that does not exist is the first sign of a forged or forgotten host.
     """
-    missing = f"{helo.name} is an alias of {helo.forward.target}, which" if helo.forward.target else helo.name
-    assert helo.forward.exists, seen(f"{missing} does not exist (NXDOMAIN)")
+    aliases = helo.forward.aliases
+    which = f"{helo.name} is an alias of {aliases[-1]}, which" if aliases else helo.name
+    assert helo.forward.exists, seen(f"{which} does not exist (NXDOMAIN)", fix=make_resolve(helo))
 
 
 @check(
@@ -103,7 +112,9 @@ def test_helo_resolves(helo: HeloName) -> None:
 
     Receivers look the name up; an MX record alone does not make it a host.
     """
-    assert helo.forward.resolves, seen(f"{helo.name} has no address ({helo.forward.describe()})")
+    assert helo.forward.resolves, seen(
+        f"{helo.name} has no address ({helo.forward.describe()})", fix=make_resolve(helo)
+    )
 
 
 @check(
@@ -201,17 +212,14 @@ def test_helo_literal_valid(address: Address) -> None:
     "CSA: must",
     fix=RENAME,
 )
-def test_helo_own_domain(helo: HeloName, address: Address, own_domains: frozenset[str]) -> None:
+def test_helo_own_domain(helo: HeloName, address: Address, own_domains: frozenset[str], own_name: str) -> None:
     """The HELO name lies in a domain of the fleet.
 
     Receivers trust a host less that greets with somebody else's domain.
     """
-    if not own_domains:
-        raise NotApplicable("the catalogue of domains is empty")
-    own = listed(sorted(own_domains))
     assert registrable(helo.name) in own_domains, seen(
-        f"{helo.name} is in none of {own}",
-        fix=f"Greet with a name in {own} that leads to {address.ip} (Postfix: smtp_helo_name, Exim: helo_data)",
+        f"{helo.name} lies outside the fleet's domains ({listed(sorted(own_domains), 3)})",
+        fix=greet_with(own_name, address),
     )
 
 
@@ -228,11 +236,14 @@ def test_helo_matches_mx(helo: HeloName, exchanges: Exchanges) -> None:
     Zendesk asks for it; it cannot hold where sending and receiving hosts are separate.
     """
     domain = registrable(helo.name)
-    if exchanges.having(lambda name: to_ascii(name) == to_ascii(helo.name) or registrable(name) == domain is not None):
-        return
-    if not exchanges.targets:
+
+    def agrees(exchange: str) -> bool:
+        return to_ascii(exchange) == to_ascii(helo.name) or (domain is not None and registrable(exchange) == domain)
+
+    same = exchanges.having(agrees)
+    if not same and not exchanges.targets:
         raise NotApplicable("no domain of this host has a mail exchanger")
-    assert False, seen(f"{helo.name} is neither one of {listed(exchanges.targets)} nor in the domain of one")
+    assert same, seen(f"{helo.name} is no exchanger and not in the domain of one: {listed(exchanges.targets)}")
 
 
 @check(
@@ -276,7 +287,7 @@ def test_helo_not_dynamic(helo: HeloName, address: Address, own_domains: frozens
     "HK big_company: info",
     fix=RENAME,
 )
-def test_helo_not_big_provider(helo: HeloName, ptr: ReverseName) -> None:
+def test_helo_not_big_provider(helo: HeloName, ptr: ReverseName, address: Address, own_name: str) -> None:
     """The HELO name is not in the domain of a big mailbox provider.
 
     Forgers like these names; only a host whose PTR is there too may use one.
@@ -284,7 +295,9 @@ def test_helo_not_big_provider(helo: HeloName, ptr: ReverseName) -> None:
     domain = registrable(helo.name)
     if domain not in BIG_PROVIDERS:
         return
-    assert domain in [registrable(name) for name in ptr.names], seen(f"{helo.name} is in {domain}, the PTR is not")
+    assert domain in [registrable(name) for name in ptr.names], seen(
+        f"{helo.name} is in {domain}, the PTR is not", fix=greet_with(own_name, address)
+    )
 
 
 @check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.check import NotApplicable, check, listed, seen
+from conformance.check import NotApplicable, check, findings, listed, seen
 from conformance.reading import ptrname
 from conformance.reading.hostname import check_syntax, is_ip_text, is_localhost, is_qualified, zone_suffix
 from conformance.reading.orgdomain import known_tld, registrable, special_use, to_ascii
@@ -98,8 +98,8 @@ def test_ptr_all_forward_confirm(ptr_names: tuple[str, ...], forward: ForwardNam
 
     A stale second name is the usual slip; some receivers look at one name only, and any may come first.
     """
-    stray = forward.having(lambda name: not name.leads_to(address.ip))
-    assert not stray, seen(f"not back to {address.ip}: {listed(name.name for name in stray)}")
+    stray = findings(forward.names, lambda name: None if name.leads_to(address.ip) else name.name)
+    assert not stray, seen(f"not back to {address.ip}: {listed(stray)}")
 
 
 @check(
@@ -125,10 +125,9 @@ def test_ptr_forward_family(ptr_names: tuple[str, ...], forward: ForwardNames, a
 
     Only the family of the connection is compared; a name with the other family alone confirms nothing.
     """
-    own = forward.having(lambda name: bool(name.family(address.ip)))
-    other = own or forward.having(lambda name: name.resolves)
-    names = listed(name.name for name in other)
-    assert own or not other, seen(f"no {address.forward_type} record at {names}, only the other family")
+    if not findings(forward.names, lambda name: name.family(address.ip)):
+        other = findings(forward.names, lambda name: name.name if name.resolves else None)
+        assert not other, seen(f"no {address.forward_type} record at {listed(other)}, only the other family")
 
 
 @check(
@@ -241,8 +240,8 @@ def test_ptr_target_not_cname(ptr_names: tuple[str, ...], forward: ForwardNames)
 
     A PTR record names the host itself; an alias makes some verifiers give up.
     """
-    bad = forward.having(lambda name: bool(name.aliases))
-    assert not bad, seen(listed(f"{name.name} is a CNAME to {name.aliases[0]}" for name in bad))
+    bad = findings(forward.names, lambda one: f"{one.name} is a CNAME to {one.aliases[0]}" if one.aliases else None)
+    assert not bad, seen(listed(bad))
 
 
 @check(
@@ -281,7 +280,11 @@ def test_ptr_not_dynamic(ptr_names: tuple[str, ...], address: Address, own_domai
     verdicts = [(name, ptrname.judge(name, address.ip, own_domains)) for name in ptr_names]
     bad = [f"{name} looks dynamic: {verdict.evidence}" for name, verdict in verdicts if verdict.kind == "dynamic"]
     assert not bad, seen(listed(bad))
-    hints = [f"{name} could be taken for dynamic: {verdict.evidence}" for name, verdict in verdicts if verdict.kind == "suspect"]
+    hints = [
+        f"{name} could be taken for dynamic: {verdict.evidence}"
+        for name, verdict in verdicts
+        if verdict.kind == "suspect"
+    ]
     assert not hints, seen(listed(hints), at_most="info")
 
 
@@ -316,10 +319,13 @@ def test_ptr_no_ip_digits(ptr_names: tuple[str, ...], address: Address) -> None:
 
     Names made from the address are what providers give to unnamed customers.
     """
-    found = [(name, ptrname.embedded(name, address.ip)) for name in ptr_names]
+    names = [name for name in ptr_names if not zone_suffix(name)]
+    found = [(name, ptrname.embedded(name, address.ip)) for name in names]
     bad = [f"{name} contains {octets.text}, octets of {address.ip}" for name, octets in found if octets.degree > 2]
     assert not bad, seen(listed(bad))
-    hints = [f"{name} contains {octets.text}, two octets of {address.ip}" for name, octets in found if octets.degree == 2]
+    hints = [
+        f"{name} contains {octets.text}, two octets of {address.ip}" for name, octets in found if octets.degree == 2
+    ]
     assert not hints, seen(listed(hints), at_most="info")
 
 
@@ -349,17 +355,16 @@ def test_ptr_no_isp_words(ptr_names: tuple[str, ...]) -> None:
     "G IP addresses: should",
     fix="Name the host in a domain of your own: {address.reverse_name} IN PTR {address.proper_name}.",
 )
-def test_ptr_own_domain(ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str]) -> None:
+def test_ptr_own_domain(
+    ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str], own_name: str
+) -> None:
     """A PTR name of the address lies in a domain of the fleet.
 
     The name should lead receivers to whoever is responsible for the mail.
     """
-    if not own_domains:
-        raise NotApplicable("the catalogue of domains is empty")
-    own = listed(sorted(own_domains))
     assert any(registrable(name) in own_domains for name in ptr_names), seen(
-        f"{listed(ptr_names)}: in none of {own}",
-        fix=f"Publish a name in {own} that leads to {address.ip}: {address.reverse_name} IN PTR <host>.<domain>.",
+        f"{listed(ptr_names)}: outside the fleet's domains ({listed(sorted(own_domains), 3)})",
+        fix=f"Publish: {address.reverse_name} IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
     )
 
 

@@ -116,7 +116,9 @@ class Zone(Circuit):
     def _crowded(self, name: Hashable) -> bool:
         if self.trusted or self.trouble:
             return False
-        return self._flying.total() >= THRESHOLD or self._flying[name] >= _PLACES_OF_A_NAME
+        # What was left unanswered keeps its place: another question in it would start another round of time-outs.
+        places = THRESHOLD - len(self._unanswered)
+        return self._flying.total() >= (places if places > 0 else THRESHOLD) or self._flying[name] >= _PLACES_OF_A_NAME
 
 
 class Pace:

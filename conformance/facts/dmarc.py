@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
-from conformance.reading import dmarc
+from conformance.outcome import NotApplicable, Undetermined
+from conformance.reading import dmarc, remedy
+from conformance.reading.excerpt import listed, quoted
 from conformance.reading.orgdomain import registrable
+from conformance.reading.taglist import read
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,20 @@ class DmarcWalk:
     @property
     def own_record(self) -> dmarc.Record | None:
         """The one record at the domain itself; None without one and with several. Raises Undetermined."""
-        return dmarc.select(self.texts)
+        return _select(self.texts)
 
     @cached_property
     def records(self) -> dict[str, dmarc.Record | None]:
-        """The one record at each domain of the walk. Raises Undetermined."""
-        return {name: dmarc.select(answer.joined) for name, answer in self.answers.items()}
+        """The one record at each domain of the walk. Raises Undetermined.
+
+        A public suffix that does not answer counts as one without a record: the domain that was registered below it
+        is organizational by the list, and by the walk too if the suffix says psd=y.
+        """
+        own = self.below_suffix
+        return {
+            name: None if name not in own and answer.status is Status.UNDETERMINED else _select(answer.joined)
+            for name, answer in self.answers.items()
+        }
 
     @property
     def source(self) -> dmarc.Source | None:
@@ -54,9 +66,148 @@ class DmarcWalk:
         return dmarc.policy_source(self.domain.name, self.records)
 
     @property
+    def applied(self) -> dmarc.Source:
+        """The record that applies. Raises Undetermined, and NotApplicable when none does."""
+        if (source := self.source) is None:
+            raise NotApplicable(f"no DMARC record applies to {self.domain.name}, see dmarc.exists")
+        return source
+
+    @property
+    def policy(self) -> str | None:
+        """The policy that is asked for mail from the domain, None for a void record. Raises as ``applied``."""
+        return self.applied.record.policy(subdomain=self.applied.kind != "author")
+
+    @property
+    def mildened(self) -> str | None:
+        """The policy that receivers apply, test mode taken into account (section 4.7). Raises as ``applied``."""
+        return self.applied.record.applied(subdomain=self.applied.kind != "author")
+
+    @property
+    def modern(self) -> str:
+        """The record that applies without what RFC 9989 removed. Raises as ``applied``."""
+        record = self.applied.record
+        gone: dict[str, str | None] = {tag.name: None for tag in record.removed}
+        lists = {"rua": record.rua, "ruf": record.ruf}
+        sized = {name: uris for name, uris in lists.items() if any(uri.size for uri in uris)}
+        return remedy.dmarc_with(record.text, **gone, **{n: ",".join(uri.text for uri in u) for n, u in sized.items()})
+
+    @property
+    def below_suffix(self) -> tuple[str, ...]:
+        """The domains of the walk from the domain itself up to the one that was registered."""
+        upward = tuple(self.answers)
+        registered = self.registered
+        return upward[: upward.index(registered) + 1] if registered in upward else upward[:1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Where the domain's own records could stand, itself first: up to the domain that was registered.
+
+        Only the domain itself when it has a record, or when that is not known.
+        """
+        if self.own.status is Status.UNDETERMINED or self.own_records:
+            return (self.domain.name,)
+        return self.below_suffix
+
+    @property
+    def registered(self) -> str:
+        """The organizational domain by the public suffix list, as RFC 7489 section 3.2 has it."""
+        return registrable(self.domain.name, private=True) or self.domain.name
+
+    def record_texts(self, name: str) -> tuple[str, ...]:
+        """Return the texts at a domain of the walk that are DMARC records. Raises Undetermined."""
+        return tuple(text for text in self.answers[name].joined if dmarc.is_dmarc(text))
+
+    def record_at(self, name: str) -> dmarc.Record | None:
+        """Return the one record at a domain of the walk. Raises Undetermined."""
+        return _select(self.answers[name].joined)
+
+    def slips(self, name: str) -> list[str]:
+        """Return what keeps texts at a domain of the walk from being read as DMARC.
+
+        Raises Undetermined, and NotApplicable when nothing was meant as DMARC there.
+        """
+        near = [(text, why) for text in self.answers[name].joined if (why := dmarc.near_miss(text))]
+        texts = self.record_texts(name)
+        if not near and not texts:
+            raise NotApplicable(f"_dmarc.{name} has no DMARC record, see dmarc.exists")
+        missed = [f"_dmarc.{name}: {quoted(text)} is not taken as DMARC: {why}" for text, why in near]
+        problems = [problem for text in texts for problem in faults(_parse(text)).get("", ())]
+        return missed + [f"_dmarc.{name}: {_placed(problem)}" for problem in problems]
+
+    def oddities(self, name: str) -> list[str]:
+        """Return how the records at a domain of the walk are written lawfully, but not safely with every receiver."""
+        notes = [note for text in self.record_texts(name) for note in _parse(text).notes]
+        # Sizes after an URI have a rule of their own; fo= without ruf= does no harm.
+        spelling = [note for note in notes if "!" not in note.text and note.text != "fo"]
+        return [f"_dmarc.{name}: {_placed(note)}" for note in spelling]
+
+    def wrong(self, *tags: str) -> list[str]:
+        """Return what is wrong with the values of some tags of the record that applies. Raises as ``applied``."""
+        found = faults(self.applied.record)
+        return [_placed(problem) for tag in tags for problem in found.get(tag, ())]
+
+    @property
+    def absence(self) -> str:
+        """What stands along the walk in place of a record, for a sentence. Raises Undetermined."""
+        said = f"{self.own.question} answered {self.own.describe()}"
+        if len(self.own_records) > 1:
+            said = f"{self.own.question} has {len(self.own_records)} records, which discard each other"
+        if parents := self.below_suffix[1:]:
+            said += f"; none at {listed(f'_dmarc.{name}' for name in parents)} either"
+        suffixes = [name for name, record in self.records.items() if record and name not in self.below_suffix]
+        return f"{said}; only receivers by RFC 9989 see that of {listed(suffixes)}" if suffixes else said
+
+    @property
+    def suggestion(self) -> str:
+        """A record for a domain without one, after what its owner declared."""
+        return f"v=DMARC1; p={next(iter(self.domain.dmarc_p), 'none')}; rua=mailto:{self.report_address}"
+
+    @property
+    def declares_address(self) -> bool:
+        """Whether the owner declared where reports go."""
+        return "@" in (self.domain.dmarc_rua or "")
+
+    @property
+    def report_address(self) -> str:
+        """Where reports should go: the declared address, else one to propose."""
+        wish = self.domain.dmarc_rua or ""
+        return wish.removeprefix("mailto:") if self.declares_address else f"dmarc-reports@{self.domain.name}"
+
+    @property
     def organizational_domain(self) -> str:
         """The organizational domain by tree walk. Raises Undetermined."""
+        for answer in self.answers.values():
+            answer.known()
         return dmarc.organizational_domain(self.domain.name, self.records)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> dmarc.Record:
+    """Read a record once: ten rules of every domain below it ask."""
+    return dmarc.parse(text)
+
+
+def _select(texts: tuple[str, ...]) -> dmarc.Record | None:
+    """Return the one record among the TXT records of a name; None without one, and with several (section 4.10)."""
+    found = [text for text in texts if dmarc.is_dmarc(text)]
+    return _parse(found[0]) if len(found) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def faults(record: dmarc.Record) -> dict[str, list[dmarc.Problem]]:
+    """Return what is wrong with a record by the tag whose value it concerns; under an empty name all the rest."""
+    tags, _ = read(record.text, fold_case=True)
+    found: dict[str, list[dmarc.Problem]] = {}
+    starts = [tag.value_position for tag in tags]
+    for problem in record.problems:
+        tag = tags[bisect_right(starts, problem.position) - 1]
+        within = tag.value_position <= problem.position <= tag.value_position + len(tag.value)
+        found.setdefault(tag.name if within else "", []).append(problem)
+    return found
+
+
+def _placed(problem: dmarc.Problem) -> str:
+    return f"{problem.why} (at position {problem.position}, in {quoted(problem.text, 60)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +253,10 @@ async def report_destinations(ask: Asker, domain: Domain) -> ReportDestinations:
 
 
 def _source(walk: DmarcWalk) -> dmarc.Source | None:
-    unknown = any(answer.status is Status.UNDETERMINED for answer in walk.answers.values())
-    if unknown and walk.own.status is not Status.FOUND:
+    try:
+        return walk.source
+    except Undetermined:
         return None
-    return walk.source if not unknown or walk.own_record else None
 
 
 def _same_organization(host: str, domain: str) -> bool:

@@ -13,7 +13,6 @@ from types import TracebackType
 
 import dns.rdatatype
 import dns.resolver
-from dns.name import Name
 from dns.rdatatype import RdataType
 
 from conformance.facts.answer import Answer, Status
@@ -21,7 +20,7 @@ from conformance.facts.breaker import Pace, likely_zone
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
 from conformance.facts.upstream import Limits, Server, Upstream
-from conformance.facts.wire import parse_name, parse_type, show_name
+from conformance.facts.wire import Question, parse_name, parse_type, show_name
 
 __all__ = ["Resolver", "Server", "system_servers"]
 
@@ -74,8 +73,8 @@ class Resolver:
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[tuple[str, RdataType], Answer] = {}
         self._asked: set[tuple[str, RdataType]] = set()
-        self._steps: dict[tuple[Name, RdataType], Step] = {}
-        self._flights: dict[tuple[Name, RdataType], _Flight] = {}
+        self._steps: dict[Question, Step] = {}
+        self._flights: dict[Question, _Flight] = {}
         self._tasks: set[asyncio.Task[Step]] = set()
         self._closed = False
 
@@ -128,7 +127,7 @@ class Resolver:
             return Answer(text, shown, Status.ABSENT, "NOTANAME", error=str(error))
         steps: list[Step] = []
         while True:
-            steps.append(await self._step(chain[-1], rdtype))
+            steps.append(await self._step(Question.of(chain[-1], rdtype)))
             for target in steps[-1].chain:
                 if target in chain:
                     return _undetermined(text, steps, "CNAME loop")
@@ -138,29 +137,28 @@ class Resolver:
             if not steps[-1].onward:
                 return _joined(text, steps)
 
-    async def _step(self, name: Name, rdtype: RdataType) -> Step:
+    async def _step(self, question: Question) -> Step:
         """Put a question to the servers, once for all who wait for it and only as long as somebody does."""
-        key = name, rdtype
-        if (known := self._steps.get(key)) is not None:
+        if (known := self._steps.get(question)) is not None:
             return known
-        if (flight := self._flights.get(key)) is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._try_servers(name, rdtype)))
+        if (flight := self._flights.get(question)) is None:
+            flight = self._flights[question] = _Flight(asyncio.create_task(self._try_servers(question)))
             self._tasks.add(flight.task)
             flight.task.add_done_callback(self._tasks.discard)
         flight.waiting += 1
         try:
-            self._steps[key] = await asyncio.shield(flight.task)
+            self._steps[question] = await asyncio.shield(flight.task)
         finally:
             flight.waiting -= 1
             if not flight.waiting:
                 flight.task.cancel()
-                del self._flights[key]
-        return self._steps[key]
+                del self._flights[question]
+        return self._steps[question]
 
-    async def _try_servers(self, name: Name, rdtype: RdataType) -> Step:
+    async def _try_servers(self, question: Question) -> Step:
         failed: list[Step] = []
         for upstream in self._upstreams:
-            step = await upstream.step(name, rdtype)
+            step = await upstream.step(question)
             if step.usable:
                 return step
             failed.append(step)
@@ -183,7 +181,7 @@ def _joined(text: str, steps: Sequence[Step]) -> Answer:
         name=text,
         aliases=tuple(show_name(target) for step in steps for target in step.chain),
         ttl=min((a.ttl for a in answers if a.ttl is not None), default=None),
-        ms=sum(a.ms for a in answers),
+        ms=round(sum(a.ms for a in answers), 3),
         authenticated=all(a.authenticated for a in answers),
         error=f"at its alias {last.name}: {last.error}" if last.error and len(steps) > 1 else last.error,
     )

@@ -9,6 +9,13 @@ from conformance.facts.answer import Answer, Status
 from conformance.facts.reverse import Forward, forward_of
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
+from conformance.outcome import NotApplicable, findings
+from conformance.reading.excerpt import quoted
+from conformance.reading.hostname import is_ip_text
+from conformance.reading.ranges import unreachable
+
+_MOST_HOSTS = 20
+"""Mail exchangers of one domain that are followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +35,43 @@ class MailDomain:
         return self.forward.exists or self.mx.known().rcode == "NOERROR"
 
     @property
+    def reachable(self) -> bool:
+        """Whether mail to the domain has somewhere to go: one MX or address record is enough. Raises Undetermined.
+
+        Raises NotApplicable when the name does not exist.
+        """
+        if Status.FOUND in (self.mx.status, self.forward.a.status, self.forward.aaaa.status):
+            return True
+        if not self.exists:
+            raise NotApplicable(f"{self.name} does not exist, see dom.from-resolves")
+        return self.mx.found or self.forward.resolves
+
+    @property
     def null_mx(self) -> bool:
         """Whether the only MX is the null MX (RFC 7505 section 3). Raises Undetermined."""
         return [target for _, target in self.mx.exchanges] == ["."]
+
+    @property
+    def bad_targets(self) -> list[str]:
+        """What is wrong with the exchangers. Raises Undetermined, and NotApplicable when there are none."""
+        if not self.mx.found:
+            raise NotApplicable(f"{self.name} has no MX record")
+        if self.null_mx:
+            raise NotApplicable(f"{self.name} has a null MX")
+        beside = ["a null MX stands beside other exchangers"] if "." in [name for _, name in self.mx.exchanges] else []
+        return beside + findings(self.targets, _fault)
+
+
+def _fault(target: Forward) -> str:
+    """Say what keeps a name from being a mail exchanger (RFC 5321 section 5.1). Raises Undetermined."""
+    if is_ip_text(target.name):
+        return f"{target.name} is an address and no name"
+    if target.aliases:
+        return f"{quoted(target.name)} is a CNAME to {quoted(target.aliases[0])}"
+    if not target.resolves:
+        return f"{quoted(target.name)} has no address ({target.describe()})"
+    private = [f"{address} ({why})" for address in target.addresses if (why := unreachable(address))]
+    return f"{quoted(target.name)} leads to {', '.join(private)}" if private else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +86,7 @@ async def mail_domain(ask: Asker, name: str) -> MailDomain:
     """Look one mail domain up."""
     forward, mx = await asyncio.gather(forward_of(ask, name), ask.dns(name, "MX"))
     exchanges = mx.exchanges if mx.status is Status.FOUND else ()
-    hosts = list(dict.fromkeys(host for _, host in exchanges if host != "."))[:20]
+    hosts = list(dict.fromkeys(host for _, host in exchanges if host != "."))[:_MOST_HOSTS]
     return MailDomain(name, forward, mx, tuple(await asyncio.gather(*(forward_of(ask, host) for host in hosts))))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
@@ -18,6 +21,9 @@ from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.orgdomain import registrable
 
 Progress = Callable[[str], None]
+
+_TRACEBACKS = 3
+"""Errors of our own that are shown with the way to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +47,25 @@ def parse_server(text: str) -> str:
     return str(Server.parse(text))
 
 
-def gather(wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, progress: Progress) -> Gathering:
-    """Fill the store with all that the wanted facts ask for. Raises ValueError for a malformed resolver."""
-    gathering = Gathering(gathered=_now(), probe=limits.probe)
+def gather(
+    wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, gathering: Gathering, progress: Progress
+) -> None:
+    """Fill the store with all that the wanted facts ask for, and ``gathering`` with how.
+
+    An interrupt leaves what there is so far. Raises ValueError for limits that make no sense and for no resolver.
+    """
+    gathering.gathered, gathering.probe = _now(), limits.probe
     start = time.monotonic()
-    with asyncio.Runner() as runner:
-        runner.run(_gather(wanted, fleet, store, limits, progress, gathering))
-    gathering.seconds = time.monotonic() - start
-    return gathering
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(_gather(wanted, fleet, store, limits, gathering, progress))
+    finally:
+        gathering.seconds = time.monotonic() - start
+        store.sort()
 
 
 async def _gather(
-    wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, progress: Progress, gathering: Gathering
+    wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, gathering: Gathering, progress: Progress
 ) -> None:
     from conformance.facts.dns import Resolver, Server, system_servers
     from conformance.facts.live import Live
@@ -63,8 +76,8 @@ async def _gather(
         servers, timeout=limits.dns_timeout, retries=limits.dns_retries, rate=limits.dns_rate, zone_of=zone_of
     )
     async with resolver:
-        live = Live(store, resolver, _prober(limits))
-        work = asyncio.gather(*(_build(one, live, fleet) for one in wanted))
+        live = Live(store, resolver, _prober(limits, resolver))
+        work = asyncio.gather(*(_build(one, live, fleet, gathering) for one in wanted))
         watcher = asyncio.create_task(_watch(store, resolver, progress))
         try:
             await work
@@ -74,12 +87,33 @@ async def _gather(
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-def _prober(limits: Limits) -> Any:
+def _prober(limits: Limits, resolver: Any) -> Any:
     if limits.probe == "none":
         return None
+    import socket
+
     from conformance.facts.smtp import Prober
 
-    return Prober(ehlo=limits.ehlo, timeout=limits.smtp_timeout, sessions=limits.smtp_sessions)
+    return Prober(
+        ehlo=limits.ehlo or socket.getfqdn(),
+        timeout=limits.smtp_timeout,
+        sessions=limits.smtp_sessions,
+        resolve=_resolving(resolver) if limits.resolvers else None,
+    )
+
+
+def _resolving(resolver: Any) -> Callable[[str], Awaitable[Sequence[str]]]:
+    """Look up where a host is dialled at the name servers of the run; names of one label are this machine's affair."""
+    from conformance.facts.smtp import system_addresses
+
+    async def resolve(name: str) -> Sequence[str]:
+        if "." not in name.rstrip("."):
+            return await system_addresses(name)
+        answers = await asyncio.gather(resolver.ask(name, "A"), resolver.ask(name, "AAAA"))
+        known = [address for answer in answers if answer.status is Status.FOUND for address in answer.texts]
+        return known or [address for answer in answers for address in answer.texts]
+
+    return resolve
 
 
 def zone_of(name: str) -> str:
@@ -95,11 +129,17 @@ def zone_of(name: str) -> str:
     return registrable(name) or name
 
 
-async def _build(wanted: Wanted, live: Any, fleet: Fleet) -> None:
+async def _build(wanted: Wanted, live: Any, fleet: Fleet, gathering: Gathering) -> None:
+    """Build one fact. An error in one is told, and keeps no other from being gathered."""
     try:
         await wanted.build(live, fleet)
     except (NotApplicable, Undetermined):
         return
+    except Exception as error:
+        if len(gathering.defects) < _TRACEBACKS:
+            traceback.print_exc(file=sys.stderr)
+        what = f"{wanted.fact} of {wanted.subject.id}"
+        gathering.defects.append(f"internal error while gathering {what}: {type(error).__name__}: {error}")
 
 
 async def _watch(store: Store, resolver: Any, progress: Progress) -> None:
@@ -117,7 +157,7 @@ class _Entry:
     """A fact as it was built: its value, or why there is none, and what was asked for it."""
 
     value: Any
-    missing: NotApplicable | Undetermined | None
+    missing: Exception | None
     asked: tuple[str, ...]
 
 
@@ -131,11 +171,16 @@ class Gathered:
         self._entries: dict[tuple[str, str], _Entry] = {}
 
     def __call__(self, fact: str, subject: Any) -> Any:
-        """Return a fact of a subject. Raises NotApplicable when it has none, Undetermined when none was seen."""
+        """Return a fact of a subject. Raises NotApplicable when it has none, Undetermined when none was seen.
+
+        What else it raises is an error in the fact.
+        """
         entry = self._entry(Wanted(fact, subject))
-        if entry.missing is not None:
+        if isinstance(entry.missing, NotApplicable | Undetermined):
             # A copy: an exception that is raised again and again would keep every traceback.
             raise copy.copy(entry.missing)
+        if entry.missing is not None:
+            raise entry.missing
         return entry.value
 
     def evidence(self, wanted: Iterable[Wanted]) -> list[str]:
@@ -152,7 +197,7 @@ class Gathered:
             value = missing = None
             try:
                 value = self._loop.run_until_complete(wanted.build(ask, self._fleet))
-            except (NotApplicable, Undetermined) as why:
+            except Exception as why:
                 missing = why
             self._entries[wanted.key] = _Entry(value, missing, tuple(ask.asked))
         return self._entries[wanted.key]

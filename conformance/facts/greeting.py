@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer
-from conformance.facts.reverse import Forward, certain, forward_of
-from conformance.facts.session import End, Session
+from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.session import End, Reply, Session
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Listener, Mta
-from conformance.outcome import NotApplicable
+from conformance.outcome import NotApplicable, findings
 from conformance.reading.hostname import check_syntax, is_ip_text, is_qualified, looks_like_literal
 
 
@@ -41,7 +41,7 @@ class Exchanges:
 
     def having(self, test: Callable[[str], bool]) -> bool:
         """Whether an exchange passes a test for sure. Raises Undetermined when none does and for some it is open."""
-        return bool(certain(self.answers, lambda answer: any(test(target) for target in _hosts(answer))))
+        return bool(findings(self.answers, lambda answer: any(test(target) for target in _hosts(answer))))
 
 
 def _hosts(answer: Answer) -> list[str]:
@@ -76,18 +76,26 @@ async def helo_name(ask: Asker, address: Address) -> HeloName:
 
 
 async def server_names(ask: Asker, listener: Listener) -> ServerNames:
-    """Take the first word of banner and EHLO reply (RFC 5321 section 4.2) and look it up. Raises Undetermined."""
+    """Take the first word of banner and EHLO reply (RFC 5321 section 4.2) and look it up.
+
+    A server that refuses EHLO names itself in the reply to HELO. Raises Undetermined, and NotApplicable for a server
+    that offers no service.
+    """
     session = await held_session(ask, listener)
-    said = []
-    for where, reply in (
-        ("the banner", session.need(session.greeting, "the banner")),
-        ("the EHLO reply", session.ehlo),
-    ):
-        if reply is not None and 200 <= reply.code < 300:
-            words = (reply.lines[0] if reply.lines else "").split()
-            said.append((where, words[0] if words else ""))
+    banner = session.need(session.greeting, "the banner")
+    if banner.code != 220:
+        raise NotApplicable(f"the server greets with {banner.code}, see srv.esmtp-ok")
+    hello = session.need(session.ehlo, "the EHLO reply")
+    replies = [("the banner", banner), ("the EHLO reply", hello)]
+    if hello.code // 100 != 2:
+        replies[1] = "the HELO reply", session.need(session.helo, "the HELO reply")
+    said = [(where, _first_word(reply)) for where, reply in replies if reply.code // 100 == 2]
     names = [name for name in dict.fromkeys(name for _, name in said) if is_qualified(name) and not check_syntax(name)]
     return ServerNames(tuple(said), tuple(await asyncio.gather(*(forward_of(ask, name) for name in names))))
+
+
+def _first_word(reply: Reply) -> str:
+    return next(iter((reply.lines[0] if reply.lines else "").split()), "")
 
 
 async def held_session(ask: Asker, listener: Listener) -> Session:

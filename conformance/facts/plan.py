@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.facts import dkim, dmarc, domain, greeting, reverse, spf
+from conformance.facts import dkim, dmarc, domain, greeting, reverse, servercert, spf
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Domain, Fleet, Listener
 from conformance.outcome import NotApplicable
+from conformance.reading.hostname import is_ip_text
 
 Builder = Callable[[Asker, Any], Awaitable[Any]]
 
@@ -33,10 +34,24 @@ def _dialled(fleet: Fleet, listener: Listener) -> Any:
     return listener
 
 
+def _place(fleet: Fleet, listener: Listener) -> Any:
+    _dialled(fleet, listener)
+    host = fleet.by_name[listener.host]
+    names = dict.fromkeys((host.name, listener.connect_to, *(address.helo for address in host.addresses)))
+    domains = dict.fromkeys(name for domain in fleet.sending_domains for name in (domain.name, domain.mail_from))
+    return servercert.Place(listener, tuple(name for name in names if not is_ip_text(name)), tuple(domains))
+
+
 def _senders(fleet: Fleet, subject: Domain) -> Any:
     return spf.DomainSenders(
         subject, tuple(a for name in subject.hosts if name in fleet.by_name for a in fleet.by_name[name].addresses)
     )
+
+
+def _author(_fleet: Fleet, subject: Domain) -> Any:
+    if not subject.header_from:
+        raise NotApplicable(f"{subject.name} is declared never to stand in From (header_from)")
+    return subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +68,20 @@ FACTS: Mapping[str, Fact] = {
     "forward": Fact(reverse.forward_names),
     "helo": Fact(greeting.helo_name),
     "exchanges": Fact(greeting.exchanges, of=_host),
-    "spf": Fact(spf.spf_records),
+    "spf": Fact(spf.spf_records, of=_senders),
     "spf_paths": Fact(spf.spf_paths, of=_senders),
     "spf_sender": Fact(spf.spf_sender),
     "spf_helo": Fact(spf.spf_helo),
     "dkim_key": Fact(dkim.key_record),
-    "dmarc": Fact(dmarc.dmarc_walk),
-    "dmarc_reports": Fact(dmarc.report_destinations),
+    "dmarc": Fact(dmarc.dmarc_walk, of=_author),
+    "dmarc_reports": Fact(dmarc.report_destinations, of=_author),
     "mail_domains": Fact(domain.mail_domains),
-    "parked_spf": Fact(spf.spf_records),
+    "parked_spf": Fact(spf.spf_records, of=_senders),
     "parked_dmarc": Fact(dmarc.dmarc_walk),
     "parked_mail": Fact(domain.mail_domains),
     "session": Fact(greeting.held_session, of=_dialled),
     "server_names": Fact(greeting.server_names, of=_dialled),
+    "server_certificate": Fact(servercert.server_certificate, of=_place),
 }
 """Facts by the name of the fixture that gives them."""
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 import dns.flags
 import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
 from dns.message import Message
 from dns.name import Name
 from dns.rcode import Rcode
@@ -18,7 +16,7 @@ from dns.rdatatype import RdataType
 from dns.rrset import RRset
 
 from conformance.facts.answer import Answer, Record, Status
-from conformance.facts.wire import show_name
+from conformance.facts.wire import Question, show_name
 
 MAX_ALIASES = 8
 """CNAME records followed for one question."""
@@ -51,17 +49,17 @@ class Origin:
     zone: str
 
 
-def understand(reply: Message, name: Name, rdtype: RdataType, origin: Origin) -> Step:
+def understand(reply: Message, question: Question, origin: Origin) -> Step:
     """Read the reply to a question (RFC 1034 section 4.3.2, RFC 2308 section 2)."""
-    links = _links(reply, name, rdtype)
+    links = _links(reply, question)
     chain = tuple(_target(link) for link in links)
-    last = chain[-1] if chain else name
-    records = reply.get_rrset(reply.answer, last, RdataClass.IN, rdtype)
+    last = chain[-1] if chain else question.name
+    records = reply.get_rrset(reply.answer, last, RdataClass.IN, question.rdtype)
     denial = None if records else _denial(reply, last)
     ttls = [rrset.ttl for rrset in (*links, records) if rrset is not None]
     base = Answer(
-        name=show_name(name).lower(),
-        rdtype=dns.rdatatype.to_text(rdtype),
+        name=question.text,
+        rdtype=question.kind,
         status=Status.ABSENT,
         rcode=dns.rcode.to_text(reply.rcode()),
         aliases=tuple(show_name(target) for target in chain),
@@ -113,13 +111,14 @@ def _is_referral(reply: Message) -> bool:
     return not reply.flags & dns.flags.AA and RdataType.NS in types and RdataType.SOA not in types
 
 
-def _links(reply: Message, name: Name, rdtype: RdataType) -> list[RRset]:
+def _links(reply: Message, question: Question) -> list[RRset]:
     """Return the CNAME records that lead on from the name, up to one too many or the one that closes a loop."""
     links: list[RRset] = []
+    name = question.name
     seen = {name}
-    while rdtype != RdataType.CNAME and len(links) <= MAX_ALIASES:
+    while question.rdtype != RdataType.CNAME and len(links) <= MAX_ALIASES:
         link = reply.get_rrset(reply.answer, name, RdataClass.IN, RdataType.CNAME)
-        if not link or reply.get_rrset(reply.answer, name, RdataClass.IN, rdtype):
+        if not link or reply.get_rrset(reply.answer, name, RdataClass.IN, question.rdtype):
             break
         links.append(link)
         name = _target(link)

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, IPAddress
-from conformance.outcome import Undetermined
+from conformance.outcome import findings
 
 MOST_NAMES = 10
 """Verifiers look at no more names of one address than this (RFC 8601 section 3, RFC 7208 section 4.6.4)."""
-
-T = TypeVar("T")
-
-
-def certain(items: Iterable[T], test: Callable[[T], bool]) -> list[T]:
-    """Return the items that pass a test for sure. Raises Undetermined when there are none and for some it is open."""
-    passed = []
-    unknown: Undetermined | None = None
-    for item in items:
-        try:
-            if test(item):
-                passed.append(item)
-        except Undetermined as reason:
-            unknown = unknown or reason
-    if unknown and not passed:
-        raise unknown
-    return passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +107,7 @@ class ForwardNames:
     @property
     def confirmed(self) -> bool:
         """Whether one name leads back to the address. Raises Undetermined when that is open."""
-        return bool(self.having(lambda name: name.leads_to(self.address.ip)))
-
-    def having(self, test: Callable[[Forward], bool]) -> list[Forward]:
-        """Return the names that pass a test for sure. Raises Undetermined when there are none and for some it is open.
-        """
-        return certain(self.names, test)
+        return bool(findings(self.names, lambda name: name.leads_to(self.address.ip)))
 
     def describe(self) -> str:
         """Return each name with its addresses."""

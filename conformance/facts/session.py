@@ -81,6 +81,8 @@ class Session:
     stage: str = ""
     """Step at which a session that did not complete stopped: connect, greeting, ehlo, starttls, handshake, ehlo-tls."""
     error: str = ""
+    cause: str = ""
+    """Set where the session failed for a reason that others share: the text that is the same for all of them."""
     started: str = ""
     ms: float = 0.0
     greeting: Reply | None = None
@@ -108,7 +110,7 @@ class Session:
         why = self.error or self.end.value
         return Undetermined(
             f"{what} of {self.id} was not seen: {self.end.value} at {self.stage or 'connect'} ({why})",
-            cause=f"{self.id} ({self.target}): {self.end.value} at {self.stage or 'connect'} ({why})",
+            cause=self.cause or f"{self.id} ({self.target}): {self.end.value} at {self.stage or 'connect'} ({why})",
         )
 
     def need(self, reply: Reply | None, what: str) -> Reply:

@@ -31,7 +31,8 @@ PAUSE = 0.5
 _RETRIED = {End.TIMEOUT, End.RESET, End.CLOSED}
 
 
-async def _system_addresses(name: str) -> Sequence[str]:
+async def system_addresses(name: str) -> Sequence[str]:
+    """Return the addresses of a name as this machine sees them. Raises OSError."""
     infos = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in infos]
 
@@ -60,7 +61,7 @@ class Prober:
         self._ehlo = ehlo
         self._timeout = timeout
         self._retries = retries
-        self._resolve = resolve or _system_addresses
+        self._resolve = resolve or system_addresses
         self._old_tls = old_tls
         self._sessions = asyncio.Semaphore(sessions)
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
@@ -98,7 +99,7 @@ class Prober:
             text = f"{listener.connect_to}: {why}"
             transcript.begin()
             transcript.note(text)
-            return replace(session, error=text)
+            return replace(session, error=text, cause=getattr(error, "cause", ""))
         left = STEPS * timeout
         for target in targets:
             async with self._hosts[target], self._sessions:

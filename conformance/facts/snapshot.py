@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from conformance.facts.answer import Answer
 from conformance.facts.session import Session
@@ -23,15 +23,19 @@ class SnapshotError(ValueError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The file's content. ``notes`` says what is known of how it was gathered."""
+    """The file's content. ``notes`` and ``defects`` say what is known of how it was gathered."""
 
-    schema: int = VERSION
-    gathered: str = ""
+    # Any other JSON, results.json for one, would pass for a snapshot without facts.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    schema: int
+    gathered: str
     resolvers: tuple[str, ...] = ()
     probe: str = "connect"
     seconds: float = 0.0
     queries: int = 0
     notes: tuple[str, ...] = ()
+    defects: tuple[str, ...] = ()
     answers: tuple[Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
 
@@ -42,6 +46,18 @@ class Snapshot:
             store.add(answer)
         store.sessions.update((session.id, session) for session in self.sessions)
         return store
+
+    def gathering(self) -> Gathering:
+        """Return how the observations came about."""
+        return Gathering(
+            self.gathered,
+            self.resolvers,
+            self.probe,
+            self.seconds,
+            self.queries,
+            list(self.notes),
+            list(self.defects),
+        )
 
 
 @dataclass
@@ -54,6 +70,8 @@ class Gathering:
     seconds: float = 0.0
     queries: int = 0
     notes: list[str] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+    """Facts that an error in mailconform kept from being gathered, each with that error."""
 
 
 @cache
@@ -66,12 +84,14 @@ def _adapter() -> TypeAdapter[Snapshot]:
 def dump(store: Store, gathering: Gathering) -> str:
     """Return a store as JSON text."""
     snapshot = Snapshot(
+        schema=VERSION,
         gathered=gathering.gathered,
         resolvers=gathering.resolvers,
         probe=gathering.probe,
         seconds=round(gathering.seconds, 3),
         queries=gathering.queries,
         notes=tuple(gathering.notes),
+        defects=tuple(gathering.defects),
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
     )

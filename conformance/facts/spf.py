@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.reverse import Forward, forward_of
 from conformance.facts.spfcheck import SpfResult, check_host
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain, Sender
-from conformance.reading import spf
+from conformance.fleet.model import Address, Domain, IPAddress, Sender
+from conformance.outcome import NotApplicable, findings
+from conformance.reading import remedy, spf
+from conformance.reading.excerpt import listed, quoted
 from conformance.reading.orgdomain import to_ascii
 
 _DEEPEST = 12
 """Levels of include and redirect that are followed: one more than a record may use (RFC 7208 section 4.6.4)."""
-_MOST_NODES = 100
-"""Records that are followed from one domain."""
+_MOST_LOOKS = 100
+"""Terms that are followed from one domain: ten times what a record may use."""
+_WIDE = {4: 8, 6: 16}
+"""Prefix lengths up to which a network could be a part of the whole address space put together again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class Look:
     """One term that makes receivers ask, with what it leads to.
 
     ``node`` is the record that include and redirect lead to; ``forward`` the addresses of the name of ``a`` and
-    ``exists``; ``mx`` the answer of ``mx``. All are None where a macro hides the name, or a loop ends the walk.
+    ``exists``; ``mx`` the answer of ``mx``. All are None where a macro hides the name, or where the walk ends:
+    ``loop`` says that the target is on the way here already.
     """
 
     term: spf.Term
@@ -35,13 +41,18 @@ class Look:
     mx: Answer | None = None
     loop: bool = False
 
-    @property
-    def void(self) -> bool:
-        """Whether the look-up finds nothing, for senders of either family. Raises Undetermined."""
+    def void(self, version: int) -> bool:
+        """Whether the look-up finds nothing for senders of an IP version. Raises Undetermined."""
         if self.forward is not None:
-            return not self.forward.resolves
+            # ``exists`` asks for A whatever the sender's family is (RFC 7208 section 5.7).
+            return not (self.forward.aaaa if version == 6 and self.term.name == "a" else self.forward.a).found
         answer = self.mx or (self.node.answer if self.node else None)
         return answer is not None and not answer.found
+
+    @property
+    def exchangers(self) -> int:
+        """How many mail exchangers the term stands for: 0 unless it is ``mx``. Raises Undetermined."""
+        return len(self.mx.exchanges) if self.mx else 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,79 @@ class Node:
         found = ((text, spf.near_miss(text)) for text in self.answer.joined)
         return tuple((text, why) for text, why in found if why)
 
+    @property
+    def published(self) -> spf.Record:
+        """The record. Raises Undetermined, and NotApplicable when there is none or several."""
+        texts = self.texts
+        if not texts:
+            raise NotApplicable(f"{self.name} has no SPF record, see spf.exists")
+        if len(texts) > 1:
+            raise NotApplicable(f"{self.name} has {len(texts)} SPF records, see spf.single")
+        return self.record or spf.Record(texts[0], ())
+
+    def judged(self) -> Node:
+        """Return this node. Raises Undetermined and NotApplicable as ``published``."""
+        _ = self.published
+        return self
+
+    def complete(self) -> None:
+        """Raise Undetermined when a record that is included could not be read."""
+        for node in self.nodes():
+            node.answer.known()
+
+    @property
+    def where(self) -> str:
+        """The way here, for a sentence: ``example.com > spf.example.net``."""
+        return " > ".join((*self.path, self.name))
+
+    def at(self, terms: Iterable[spf.Term]) -> str:
+        """Return terms of this record with their places, for a sentence; empty for no terms."""
+        return listed([f"{quoted(term.text)} at position {term.position} of {self.where}" for term in terms])
+
+    @property
+    def absence(self) -> str:
+        """What stands here instead of a record, for a sentence; empty when there is a record. Raises Undetermined."""
+        if self.texts:
+            return ""
+        if not self.answer.found:
+            return f"{self.answer.question} answered {self.answer.describe()}"
+        return f"{self.answer.question} answered {self.answer.describe()}, none of which begins with v=spf1 and a space"
+
+    @property
+    def slips(self) -> str:
+        """What keeps texts here from being read as SPF, for a sentence.
+
+        Raises Undetermined, and NotApplicable when nothing was meant as SPF.
+        """
+        near = [f"{quoted(text)} is not taken as SPF: {why}" for text, why in self.near_misses]
+        errors = () if near and not self.texts else self.judged().errors
+        return listed([*near, *(f"{self.where}: {error}" for error in errors)], joint="; ")
+
+    @property
+    def respaced(self) -> tuple[tuple[str, str], ...]:
+        """Texts whose strings lose or add a space between them: as (strings, the record that was meant).
+
+        Raises Undetermined, and NotApplicable when nothing here begins as SPF.
+        """
+        begun = [strings for strings in self.answer.strings if strings and strings[0][:6].lower() == "v=spf1"]
+        if not begun:
+            raise NotApplicable(f"{self.name} has no SPF record, see spf.exists")
+        meant = ((strings, remedy.spf_respaced(strings)) for strings in begun)
+        return tuple((listed([quoted(one) for one in strings], joint=" "), text) for strings, text in meant if text)
+
+    @property
+    def dead_ends(self) -> list[str]:
+        """What is wrong with the targets of include and redirect. Raises Undetermined, NotApplicable as published."""
+        targets = (look.node for look in self.judged().looks if look.node is not None)
+        return findings(targets, lambda target: target.fault)
+
+    @property
+    def fault(self) -> str:
+        """Why this is not exactly one valid record, for a sentence; empty when it is. Raises Undetermined."""
+        if len(self.texts) != 1:
+            return f"{self.where}: {self.absence or f'{len(self.texts)} SPF records'}"
+        return listed([f"{self.where}: {error}" for error in self.errors], joint="; ")
+
     def nodes(self) -> Iterator[Node]:
         """Yield this record and all that it includes."""
         yield self
@@ -74,36 +158,86 @@ class Node:
             if look.node is not None:
                 yield from look.node.nodes()
 
-    def known(self) -> Node:
-        """Return this record, or raise Undetermined when it or one that it includes could not be read."""
-        for node in self.nodes():
-            node.answer.known()
-        return self
+    def beyond(self, most: int) -> str:
+        """Return how many terms make receivers ask in the worst case when these are more than ``most``.
 
-    def all_looks(self) -> Iterator[Look]:
-        """Yield every term that makes receivers ask, through all includes: the worst case."""
+        Raises Undetermined when an include that could not be read may hold more, and as ``published``.
+        """
+        counted = [(node, len(node.looks)) for node in self.judged().nodes() if node.looks]
+        count = sum(looks for _, looks in counted)
+        if count <= most:
+            self.complete()
+            return ""
+        return f"{count} ({listed([f'{node.where}: {looks}' for node, looks in counted])})"
+
+    def voids(self, version: int, enough: int) -> list[str]:
+        """Return the terms whose look-ups find nothing for senders of an IP version, if they are ``enough``.
+
+        Raises Undetermined when more look-ups could be void, and as ``published``.
+        """
+        looks = [(node, look) for node in self.judged().nodes() for look in node.looks]
+        found = findings(looks, lambda one: one[0].at([one[1].term]) if one[1].void(version) else None, enough=enough)
+        return found if len(found) >= enough else []
+
+    @property
+    def end(self) -> str:
+        """The ``all`` that decides when nothing matches (``~all``), also by redirect; empty when there is none.
+
+        Raises Undetermined, and NotApplicable as ``published`` and where redirect leads to no record.
+        """
+        if self.published.all:
+            return f"{self.published.all}all"
+        onward = next((look for look in self.looks if look.term.name == "redirect"), None)
+        if onward is None:
+            return ""
+        if onward.node is None:
+            raise NotApplicable(f"{onward.term.text} of {self.where} leads nowhere that can be told")
+        if len(onward.node.texts) != 1:
+            raise NotApplicable(f"{onward.term.text} of {self.where} leads to no record, see spf.include-ok")
+        return onward.node.end
+
+    @property
+    def redirects(self) -> bool:
+        """Whether redirect decides in place of ``all``. Raises as ``published``."""
+        return self.published.all is None and self.published.redirect is not None
+
+    def authorising(self) -> Iterator[Node]:
+        """Yield this record and those whose pass is a pass here: ``include`` with ``+``, and ``redirect``."""
+        yield self
         for look in self.looks:
-            yield look
-            if look.node is not None:
-                yield from look.node.all_looks()
+            if look.node is not None and getattr(look.term, "qualifier", "+") == "+":
+                yield from look.node.authorising()
 
     @property
-    def where(self) -> str:
-        """The way here, for a sentence: ``example.com > spf.example.net``."""
-        return " > ".join((*self.path, self.name))
+    def open_doors(self) -> list[str]:
+        """Terms that authorise everybody, alone or together. Raises Undetermined, NotApplicable as ``published``."""
+        wide = [(node, term) for node in self.judged().authorising() for term in _wide(node)]
+        networks = [term.network for _, term in wide if term.network is not None]
+        v4 = ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv4Network))
+        v6 = ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv6Network))
+        whole = {4: any(net.prefixlen == 0 for net in v4), 6: any(net.prefixlen == 0 for net in v6)}
+        found = [node.at([term]) for node, term in wide if term.network is None or whole[term.network.version]]
+        if not found:
+            self.complete()
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class SpfRecords:
-    """The records of one declared domain: at its envelope domain, and at the domain itself when that differs."""
-
-    domain: Domain
-    roots: tuple[Node, ...]
-
-    @property
-    def published(self) -> tuple[Node, ...]:
-        """The roots at which exactly one record stands. Raises Undetermined."""
-        return tuple(root for root in self.roots if len(root.texts) == 1)
+def _wide(node: Node) -> list[spf.Mechanism]:
+    """Return the reachable mechanisms of a record that pass everybody, or the greater part of a family."""
+    if node.record is None:
+        return []
+    void = {term.position for term in node.record.unreachable}
+    return [
+        term
+        for term in node.record.mechanisms
+        if term.qualifier == "+"
+        and term.position not in void
+        and (
+            term.name == "all"
+            or (term.network is not None and term.network.prefixlen <= _WIDE[term.network.version])
+            or (term.network is None and 0 in (term.cidr4, term.cidr6))
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +249,66 @@ class DomainSenders:
 
 
 @dataclass(frozen=True, slots=True)
+class SpfRecords:
+    """The records of one declared domain: at its envelope domain, and at the domain itself when that differs."""
+
+    domain: Domain
+    roots: tuple[Node, ...]
+    addresses: tuple[Address, ...] = ()
+    """The addresses that send for the domain."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The records and all that they include."""
+        return tuple(node for root in self.roots for node in root.nodes())
+
+    @property
+    def at_domain(self) -> Node:
+        """What stands at the domain itself."""
+        return next(root for root in self.roots if root.name == self.domain.name)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """IP versions of the addresses that send for the domain."""
+        return tuple(sorted({address.ip.version for address in self.addresses}))
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What authorises exactly the addresses that send for the domain."""
+        return tuple(dict.fromkeys(address.spf_mechanism for address in self.addresses))
+
+
+@dataclass(frozen=True, slots=True)
 class SpfPaths:
     """What SPF of a domain says of each address that sends for it."""
 
     results: tuple[SpfResult, ...]
 
-    def permanent_errors(self, word: str) -> tuple[SpfResult, ...]:
-        """Return the results that are a permerror with a word in its explanation. Raises Undetermined."""
-        known = [result.known() for result in self.results]
-        return tuple(one for one in known if one.result == "permerror" and word in one.explanation.lower())
+    def hits(self, word: str) -> tuple[SpfResult, ...]:
+        """Return the results that are a permerror with a word in its explanation, of those that are known."""
+        return tuple(one for one in self.results if one.result == "permerror" and word in one.explanation.lower())
+
+    def known(self) -> None:
+        """Raise Undetermined when one of the results is not known."""
+        for result in self.results:
+            result.known()
 
 
-async def spf_records(ask: Asker, domain: Domain) -> SpfRecords:
+async def spf_records(ask: Asker, senders: DomainSenders) -> SpfRecords:
     """Look the records of a domain up, with all that they include."""
-    names = dict.fromkeys((domain.mail_from, domain.name))
-    return SpfRecords(domain, tuple(await asyncio.gather(*(_Walk(ask).node(name, ()) for name in names))))
+    names = dict.fromkeys((senders.domain.mail_from, senders.domain.name))
+    roots = await asyncio.gather(*(_Walk(ask).node(name, ()) for name in names))
+    return SpfRecords(senders.domain, tuple(roots), senders.addresses)
 
 
 async def spf_sender(ask: Asker, sender: Sender) -> SpfResult:
     """Evaluate SPF of the envelope domain for an address."""
-    return await check_host(ask, sender.address.ip, f"postmaster@{sender.domain.mail_from}", sender.address.helo)
+    return await _check_sender(ask, sender.domain, sender.address)
 
 
 async def spf_paths(ask: Asker, senders: DomainSenders) -> SpfPaths:
     """Evaluate SPF of the envelope domain for every address that sends for a domain."""
-    mail_from = f"postmaster@{senders.domain.mail_from}"
-    checks = (check_host(ask, address.ip, mail_from, address.helo) for address in senders.addresses)
+    checks = (_check_sender(ask, senders.domain, address) for address in senders.addresses)
     return SpfPaths(tuple(await asyncio.gather(*checks)))
 
 
@@ -151,31 +319,38 @@ async def spf_helo(ask: Asker, address: Address) -> SpfResult:
     return await check_host(ask, address.ip, "", require_name(address.helo))
 
 
+async def _check_sender(ask: Asker, domain: Domain, address: Address) -> SpfResult:
+    ip: IPAddress = address.ip
+    return await check_host(ask, ip, f"postmaster@{domain.mail_from}", address.helo)
+
+
 class _Walk:
     """Follows the terms of one domain's record, each name in bounded depth and number."""
 
     def __init__(self, ask: Asker) -> None:
         self._ask = ask
-        self._left = _MOST_NODES
+        self._left = _MOST_LOOKS
 
     async def node(self, name: str, path: tuple[str, ...]) -> Node:
         answer = await self._ask.dns(name, "TXT")
         node = Node(name, answer, path)
-        if answer.status is not Status.FOUND or len(node.texts) != 1 or self._left <= 0:
+        if answer.status is not Status.FOUND or len(node.texts) != 1:
             return node
-        self._left -= 1
         record, errors = spf.parse_all(node.texts[0])
         looks = await asyncio.gather(*(self._look(term, name, (*path, name)) for term in record.querying))
         return Node(name, answer, path, record, errors, tuple(looks))
 
     async def _look(self, term: spf.Term, name: str, path: tuple[str, ...]) -> Look:
         target = term.value or name
-        if "%" in target:
+        if "%" in target or self._left <= 0:
             return Look(term, target)
+        self._left -= 1
         if term.name in ("include", "redirect"):
             ascii_target = to_ascii(target) or target
-            if ascii_target in path or len(path) >= _DEEPEST:
+            if ascii_target in path:
                 return Look(term, target, loop=True)
+            if len(path) >= _DEEPEST:
+                return Look(term, target)
             return Look(term, target, node=await self.node(ascii_target, path))
         if term.name == "mx":
             return Look(term, target, mx=await self._ask.dns(target, "MX"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker, canonical
 from conformance.fleet.model import IPAddress
 from conformance.outcome import Undetermined
+from conformance.reading.spf import is_spf
 
 _MOST_ROUNDS = 60
 """Rounds of look-ups one evaluation may need: pyspf stops at 10 terms with at most 10 names each."""
@@ -34,12 +35,19 @@ class SpfResult:
     lookups: int
     void_lookups: int
     unknown: Undetermined | None = None
+    record: str = ""
+    """The record at the domain; empty when there is none or several."""
 
     def known(self) -> SpfResult:
         """Return this result, or raise Undetermined when a look-up could not be made."""
         if self.unknown:
             raise self.unknown
         return self
+
+    @property
+    def by_default(self) -> bool:
+        """Whether ``all`` decided, or nothing at all."""
+        return self.mechanism.lower().lstrip("+-~?") in ("", "all")
 
     def describe(self) -> str:
         """Return the result with the term that decided or the error, for a sentence."""
@@ -76,6 +84,14 @@ class _Answers:
             self.failed = self.failed or answer
             raise spf.TempError(f"DNS {answer.question}: {answer.error or answer.rcode}")
         return [((name, rdtype), _value(record)) for record in answer.records]
+
+    def record(self, domain: str) -> str:
+        """Return the SPF record at a domain that was looked up; empty when there is none or several."""
+        answer = self.made.get((canonical(domain), "TXT"))
+        if answer is None or answer.status is not Status.FOUND:
+            return ""
+        found = [text for text in answer.joined if is_spf(text)]
+        return found[0] if len(found) == 1 else ""
 
 
 def _value(record: Any) -> Any:
@@ -136,7 +152,7 @@ async def check_host(ask: Asker, ip: IPAddress, mail_from: str, helo: str) -> Sp
     for _ in range(_MOST_ROUNDS):
         answers.wanted.clear()
         if (result := _evaluate(ip, mail_from, helo, answers)) is not None:
-            return result
+            return replace(result, record=answers.record(result.domain))
         wanted = list(dict.fromkeys(answers.wanted))
         found = await asyncio.gather(*(ask.dns(name, rdtype) for name, rdtype in wanted))
         answers.made.update(zip(wanted, found, strict=True))

@@ -37,7 +37,7 @@ class Asker(Protocol):
 
 @dataclass
 class Store:
-    """Everything that was observed, each question once, in the order it was first answered."""
+    """Everything that was observed, each question once."""
 
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -51,6 +51,11 @@ class Store:
         if answer.status is not Status.UNDETERMINED:
             self.servers.add(answer.server)
         return answer
+
+    def sort(self) -> None:
+        """Bring all into an order that does not depend on who answered first, so that evidence keeps its numbers."""
+        self.answers = dict(sorted(self.answers.items()))
+        self.sessions = dict(sorted(self.sessions.items()))
 
 
 class Recorded:

@@ -12,16 +12,14 @@ import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.name
-import dns.rdatatype
 from dns.message import Message
-from dns.name import Name
 from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.breaker import Circuit, Pace, Trouble, Zone
 from conformance.facts.reply import Origin, Step, now, understand
-from conformance.facts.wire import Link, Mail, MalformedError, make_query, read_reply, show_name
+from conformance.facts.wire import Link, Mail, MalformedError, Question, make_query, read_reply
 
 _SOCKETS = 4
 _PAUSE_IN_ROUNDS = 3
@@ -86,20 +84,20 @@ class Upstream:
         self._links: list[Link] = []
         self._opening = asyncio.Lock()
         self._canary: asyncio.Task[Message | Trouble] | None = None
-        self._answered_before: tuple[Name, RdataType] = dns.name.root, RdataType.NS
+        self._answered_before = Question.of(dns.name.root, RdataType.NS)
 
-    async def step(self, name: Name, rdtype: RdataType) -> Step:
+    async def step(self, question: Question) -> Step:
         """Ask one question, or say at once that asking is no use."""
-        zone = self._zone(name)
-        async with zone.place(name):
+        zone = self._zone(question)
+        async with zone.place(question.text):
             if trouble := self._refuses(zone):
-                return self._unasked(name, rdtype, trouble)
+                return self._unasked(question, trouble)
             async with self._limits.window:
                 if trouble := self._refuses(zone):
-                    return self._unasked(name, rdtype, trouble)
+                    return self._unasked(question, trouble)
                 self._circuit.begin(_clock())
                 zone.begin(_clock())
-                return await self._ask(name, rdtype, zone)
+                return await self._ask(question, zone)
 
     async def close(self) -> None:
         """Stop what is under way and close the sockets."""
@@ -109,8 +107,8 @@ class Upstream:
         for link in self._links:
             link.close()
 
-    def _zone(self, name: Name) -> Zone:
-        key = self._limits.zone_of(show_name(name.canonicalize()))
+    def _zone(self, question: Question) -> Zone:
+        key = self._limits.zone_of(question.text)
         if key not in self._zones:
             self._zones[key] = Zone(key, self._pause)
         return self._zones[key]
@@ -118,29 +116,30 @@ class Upstream:
     def _refuses(self, zone: Zone) -> Trouble | None:
         return self._circuit.refuses(_clock()) or zone.refuses(_clock())
 
-    async def _ask(self, name: Name, rdtype: RdataType, zone: Zone) -> Step:
+    async def _ask(self, question: Question, zone: Zone) -> Step:
         start = _clock()
-        transport, reply = await self._exchange(make_query(name, rdtype, edns=True))
+        transport, reply = await self._exchange(question, edns=True)
         if isinstance(reply, Message) and reply.rcode() in _NO_EDNS:
-            transport, reply = await self._exchange(make_query(name, rdtype, edns=False))
+            transport, reply = await self._exchange(question, edns=False)
         ms = round((_clock() - start) * 1000, 3)
         if isinstance(reply, Trouble) and transport == "udp":
-            blamed = await self._blame(name, rdtype, zone, reply, start)
-            error = f"{reply.text} in {self._limits.tries} x {self._limits.timeout:g} s"
-            return self._failed(name, rdtype, blamed, error, ms)
+            blamed = await self._blame(question, zone, reply, start)
+            waited = f" in {self._limits.tries} x {self._limits.timeout:g} s" if reply.rcode == "TIMEOUT" else ""
+            return self._failed(question, blamed, f"{reply.text}{waited}", ms)
         zone.answered(_clock())
         if isinstance(reply, Trouble):
-            return self._failed(name, rdtype, reply, reply.text, ms)
-        step = understand(reply, name, rdtype, Origin(str(self.server), transport, ms, zone.key))
+            return self._failed(question, reply, reply.text, ms)
+        step = understand(reply, question, Origin(str(self.server), transport, ms, zone.key))
         if step.usable:
-            self._answered_before = name, rdtype
+            self._answered_before = question
         return step
 
-    async def _exchange(self, query: Message) -> tuple[str, Message | Trouble]:
+    async def _exchange(self, question: Question, *, edns: bool) -> tuple[str, Message | Trouble]:
         """Return the reply, or why there is none, and the transport that decided it."""
+        query = make_query(question, edns=edns)
         reply = await self._datagrams(query, self._limits.tries)
         if isinstance(reply, Message) and reply.flags & dns.flags.TC:
-            return "tcp", await self._stream(query)
+            return "tcp", await self._stream(query, question)
         return "udp", reply
 
     async def _datagrams(self, query: Message, tries: int) -> Message | Trouble:
@@ -198,7 +197,7 @@ class Upstream:
                 self._links.append(link)
         return secrets.choice(self._links)
 
-    async def _stream(self, query: Message) -> Message | Trouble:
+    async def _stream(self, query: Message, question: Question) -> Message | Trouble:
         """Ask over TCP, which has a circuit of its own: a filter may let UDP pass alone."""
         if refused := self._tcp.refuses(_clock()):
             return refused
@@ -224,20 +223,20 @@ class Upstream:
             self._tcp.answered(_clock())
             self._circuit.answered(_clock())
             return reply
-        self._tcp.unanswered(query.question[0].name, query.question[0].rdtype, trouble, _clock())
+        self._tcp.unanswered(question.text, question.rdtype, trouble, _clock())
         return trouble
 
-    async def _blame(self, name: Name, rdtype: RdataType, zone: Zone, trouble: Trouble, start: float) -> Trouble:
+    async def _blame(self, question: Question, zone: Zone, trouble: Trouble, start: float) -> Trouble:
         """Accuse the server, the zone or the question alone of silence, and return the trouble that says so."""
         if not await self._alive():
-            self._circuit.unanswered(name, rdtype, trouble, _clock())
+            self._circuit.unanswered(question.text, question.rdtype, trouble, _clock())
             return trouble
         about_zone = Trouble(trouble.rcode, f"{trouble.text} about {zone.key}")
         if zone.answered_at < start:
-            zone.unanswered(name, rdtype, about_zone, _clock())
+            zone.unanswered(question.text, question.rdtype, about_zone, _clock())
             if zone.trouble or not zone.has_answered:
                 return about_zone
-        return Trouble(trouble.rcode, f"{trouble.text} about {show_name(name)} {dns.rdatatype.to_text(rdtype)}")
+        return Trouble(trouble.rcode, f"{trouble.text} about {question}")
 
     async def _alive(self) -> bool:
         """Whether the server has said anything lately, if need be to a question that it answered before."""
@@ -247,19 +246,19 @@ class Upstream:
         if self._circuit.trouble:
             return False
         if self._canary is None or self._canary.done():
-            query = make_query(*self._answered_before, edns=True)
+            query = make_query(self._answered_before, edns=True)
             self._canary = asyncio.create_task(self._datagrams(query, 1))
         await asyncio.shield(self._canary)
         return self._circuit.answered_at >= recent
 
-    def _unasked(self, name: Name, rdtype: RdataType, trouble: Trouble) -> Step:
-        return self._failed(name, rdtype, trouble, f"not asked after repeated trouble: {trouble.text}", 0.0)
+    def _unasked(self, question: Question, trouble: Trouble) -> Step:
+        return self._failed(question, trouble, f"not asked after repeated trouble: {trouble.text}", 0.0)
 
-    def _failed(self, name: Name, rdtype: RdataType, trouble: Trouble, error: str, ms: float) -> Step:
+    def _failed(self, question: Question, trouble: Trouble, error: str, ms: float) -> Step:
         return Step(
             Answer(
-                name=show_name(name).lower(),
-                rdtype=dns.rdatatype.to_text(rdtype),
+                name=question.text,
+                rdtype=question.kind,
                 status=Status.UNDETERMINED,
                 rcode=trouble.rcode,
                 server=str(self.server),

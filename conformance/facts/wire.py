@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import dns.exception
@@ -28,6 +29,28 @@ _BOX_SIZE = 8
 
 Mail = bytes | OSError
 """What comes back on a socket: a datagram, or the error that stands for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot."""
+
+    text: str
+    rdtype: RdataType
+    name: Name = field(compare=False)
+
+    @classmethod
+    def of(cls, name: Name, rdtype: RdataType) -> Question:
+        """Return the question for records of a type at a name."""
+        return cls(show_name(name).lower(), rdtype, name)
+
+    @property
+    def kind(self) -> str:
+        """The record type as text."""
+        return dns.rdatatype.to_text(self.rdtype)
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.kind}"
 
 
 class MalformedError(Exception):
@@ -75,12 +98,12 @@ def show_name(name: Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-def make_query(name: Name, rdtype: RdataType, *, edns: bool) -> Message:
+def make_query(question: Question, *, edns: bool) -> Message:
     """Build a query that asks for recursion and for the AD bit (RFC 6840 section 5.7)."""
     flags = dns.flags.RD | dns.flags.AD
     if edns:
-        return dns.message.make_query(name, rdtype, flags=flags, use_edns=0, payload=PAYLOAD)
-    return dns.message.make_query(name, rdtype, flags=flags, use_edns=False)
+        return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=0, payload=PAYLOAD)
+    return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=False)
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:

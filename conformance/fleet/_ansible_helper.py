@@ -61,11 +61,11 @@ Path = tuple["str | int", ...]
 
 
 class LeftOut(Exception):
-    """This part of a value is not there: it was omitted on purpose, or its fault was noted."""
+    """A part of a value is not there: it was omitted on purpose, or its fault was noted."""
 
 
 class TooLarge(Exception):
-    """This value has more parts or levels than one may have."""
+    """A value has more parts or levels than one may have."""
 
 
 def position(value: Any) -> Position | None:
@@ -88,11 +88,11 @@ def links(error: BaseException | None) -> Iterator[BaseException]:
 
 def told(error: BaseException) -> tuple[str, Position | None]:
     """Return what an exception says and where it saw that."""
-    text = str(getattr(error, "message", None) or error)
-    helped = [str(link._help_text) for link in links(error) if getattr(link, "_help_text", None)]
+    said = str(getattr(error, "message", None) or error)
+    helped = [str(text) for link in links(error) if (text := getattr(link, "_help_text", None))]
     where = [place for link in links(error) if (place := position(getattr(link, "obj", None)))]
     exact = [place for place in where if place[1]]
-    return "\n".join([text, *helped])[:4000], next(iter(exact or where), None)
+    return "\n".join([said, *helped])[:4000], next(iter(exact or where), None)
 
 
 def is_encrypted(value: Any) -> bool:
@@ -117,10 +117,10 @@ def is_plain(value: Any) -> bool:
 class Loader(DataLoader):  # type: ignore[misc]
     """Reads files; notes those that stay locked or are broken, so that the rest is read and all are reported."""
 
-    def __init__(self) -> None:
+    def __init__(self, locked: dict[str, None]) -> None:
         super().__init__()
         self.opened: set[str] = set()
-        self.locked: dict[str, None] = {}
+        self.locked = locked
         self.broken: dict[str, tuple[str, Position | None]] = {}
         self.tolerant = False
 
@@ -190,10 +190,11 @@ class Dependencies:
 
     def _mentioned(self, text: str) -> frozenset[str] | None:
         try:
-            found = frozenset(meta.find_undeclared_variables(self.environment.parse(text)))
+            parsed = self.environment.parse(text)
+            found = frozenset(meta.find_undeclared_variables(parsed))
         except Exception:
             return None
-        return None if found & self.DYNAMIC else found
+        return None if found & self.DYNAMIC or any(meta.find_referenced_templates(parsed)) else found
 
     def _inner(self, value: Any, depth: int) -> frozenset[str] | None:
         parts = [self.names(item, depth - 1) for item in (value.values() if isinstance(value, dict) else value)]
@@ -334,8 +335,9 @@ class Walk:
 
     def rendered(self, raw: str, path: Path) -> Any:
         """Return what Jinja makes of a text."""
-        names = self.values.dependencies.closure(raw, self.variables) or ()
-        if any(self.loader.is_secret(self.variables.get(name), depth=4) for name in names):
+        names = self.values.dependencies.closure(raw, self.variables)
+        used = [self.variables.get(name) for name in names or ()]
+        if any(self.loader.is_secret(value, depth=4) for value in used) or (names is None and self.loader.opened):
             self.secrets.append(path)
         self.values.templar.available_variables = self.variables
         if (name := ONE_NAME.fullmatch(raw)) and is_plain(self.variables.get(name[1])):
@@ -427,9 +429,9 @@ def variable_manager(loader: Loader, inventory: Inventory) -> VariableManager:
     return manager
 
 
-def read() -> dict[str, Any]:
-    """Return the answer. Raises AnsibleError when a source cannot be read."""
-    loader = Loader()
+def read(locked: dict[str, None]) -> dict[str, Any]:
+    """Return the answer, and fill in which files are locked. Raises AnsibleError when a source cannot be read."""
+    loader = Loader(locked)
     unlock(loader)
     inventory = Inventory(loader=loader, sources=REQUEST["sources"])
     manager = variable_manager(loader, inventory)
@@ -447,8 +449,9 @@ def read() -> dict[str, Any]:
             broken[told(error)] = None
             continue
         variables["hostvars"] = hostvars
-        wanted = [(str(name), raw) for name, raw in variables.items() if name.startswith(PREFIX) or name == "ansible_host"]
-        rows = {name: values.index(raw, definitions.position(host, name, raw), variables) for name, raw in wanted}
+        wanted = [name for name in variables if name.startswith(PREFIX) or name == "ansible_host"]
+        places = {name: definitions.position(host, name, variables[name]) for name in wanted}
+        rows = {str(name): values.index(variables[name], places[name], variables) for name in wanted}
         member = groups.setdefault(tuple(sorted(group.name for group in host.get_groups())), len(groups))
         hosts.append([str(host.name), values.place(position(host.name)), member, rows])
     return {
@@ -457,7 +460,6 @@ def read() -> dict[str, Any]:
         "hosts": hosts,
         "groups": list(groups),
         "faults": [*loader.broken.values(), *list(broken)[:REPORTS]],
-        "locked": list(loader.locked),
         "files": list(values.files),
         "values": list(values.rows),
     }
@@ -505,9 +507,10 @@ if __name__ == "__main__":
     REQUEST = json.loads(sys.argv[1])
     end_with_parent()
     WARNINGS = listen()
+    LOCKED: dict[str, None] = {}
     try:
-        ANSWER = read()
+        ANSWER = read(LOCKED)
     except Exception as fatal:
         KIND = "" if isinstance(fatal, AnsibleError) else f"{type(fatal).__name__}: "
         ANSWER = {"failed": KIND + told(fatal)[0], "where": told(fatal)[1]}
-    send({**ANSWER, "warnings": list(WARNINGS)})
+    send({**ANSWER, "locked": list(LOCKED), "warnings": list(WARNINGS)})

@@ -22,7 +22,7 @@ TIMEOUT = 300.0
 """Seconds that reading an inventory may take, dynamic sources included."""
 
 _HELPER = Path(__file__).with_name("_ansible_helper.py")
-_FAILED = re.compile(r"\s*(?:\* Failed to parse .+? with (\S+) plugin:|Failed to parse inventory with '(\S+)' plugin\.)\s*")
+_FAILED = re.compile(r"\s*(?:\* )?Failed to parse .+? with '?(\S+?)'? plugin[:.]\s*")
 _QUOTED = re.compile(r"The error appears to (?:be|have been) in '(.+?)': line (\d+), column (\d+)")
 _UNLOCK = "--vault-password-file FILE, or --no-secrets to read the rest"
 
@@ -51,7 +51,7 @@ def load(
     answer = _answer(ansible_python or sys.executable, request, timeout)
     warnings = [_warning(text, where) for text, where in answer["warnings"] if not _FAILED.match(text)]
     if "failed" in answer:
-        _refuse([*_locked(answer, vault_password_file), *_unread(answer, sources)])
+        _refuse(_locked(answer, vault_password_file) or _unread(answer, sources))
     _refuse([*(_locked(answer, vault_password_file) if secrets else ()), *_faults(answer["faults"])])
     if not answer["hosts"]:
         _refuse(_no_hosts(answer["total"], limit, sources, warnings))
@@ -83,19 +83,20 @@ def _answer(python: str, request: Mapping[str, Any], timeout: float) -> dict[str
     try:
         return ask([python, "-I", str(_HELPER)], request, timeout)
     except OSError as error:
-        problem = Problem(f"Python interpreter {python} cannot be started: {error.strerror}", hint="--ansible-python PATH")
+        problem = Problem(f"{python} cannot be started: {error.strerror}", hint="--ansible-python PATH")
     except HelperFailed as error:
         reading = error.last.get("reading")
         hint = "does a dynamic source hang?" if reading else ""
         if "No module named 'ansible" in str(error):
             hint = f"{python} has no ansible-core 2.17 or later: --ansible-python PATH"
-        problem = Problem(f"the inventory could not be read: {error}", Origin(shown_path(reading)) if reading else None, hint)
+        place = Origin(shown_path(reading)) if reading else None
+        problem = Problem(f"the inventory could not be read: {error}", place, hint)
     raise InventoryError([problem]) from None
 
 
 def _locked(answer: Mapping[str, Any], password_file: str | None) -> list[Problem]:
     why = "no vault password given opens it" if password_file else "no vault password is given"
-    return [Problem(f"encrypted, and {why}", Origin(shown_path(path)), _UNLOCK) for path in answer.get("locked", ())]
+    return [Problem(f"encrypted, and {why}", Origin(shown_path(path)), _UNLOCK) for path in answer["locked"]]
 
 
 def _faults(faults: Sequence[Any]) -> list[Problem]:
@@ -105,16 +106,14 @@ def _faults(faults: Sequence[Any]) -> list[Problem]:
 def _unread(answer: Mapping[str, Any], sources: Sequence[str]) -> list[Problem]:
     """Return why a source could not be read: what the plugin said that was meant to read it."""
     failures = [
-        (match[1] or match[2], text[match.end() :], where)
-        for text, where in answer["warnings"]
-        if (match := _FAILED.match(text))
+        (match[1], text[match.end() :], where) for text, where in answer["warnings"] if (match := _FAILED.match(text))
     ]
     hint = next((text for source in sources for text in _not_executable(source)), "")
-    best = min(failures, key=_preference, default=None)
-    if best is None:
-        return [Problem(_tidy(answer["failed"]), _origin(answer["failed"], answer["where"]), hint)]
-    plugin, text, where = best
-    return [Problem(f"not an inventory: {_tidy(text)}", _origin(text, where), hint)]
+    _, text, where = min(failures, key=_preference, default=("", answer["failed"], answer["where"]))
+    place = _origin(text, where) or (Origin(shown_path(sources[0])) if len(sources) == 1 else None)
+    if not failures and place and Path(place.path).is_dir():
+        hint = hint or "no file in it is an inventory; in a directory, Ansible skips *.cfg, *.md, *.txt and others"
+    return [Problem(f"{'not an inventory: ' if failures else ''}{_tidy(text)}", place, hint)]
 
 
 def _preference(failure: tuple[str, str, Any]) -> int:
@@ -138,7 +137,10 @@ def _not_executable(source: str) -> Iterator[str]:
 def _no_hosts(total: int, limit: str | None, sources: Sequence[str], warnings: Sequence[str]) -> list[Problem]:
     said = [Problem(f"Ansible says: {warning}") for warning in warnings[:20]]
     if total and limit:
-        return [Problem(f"limit '{limit}' matches none of {total} hosts", hint="mailconform list hosts shows them"), *said]
+        return [
+            Problem(f"limit '{limit}' matches none of {total} hosts", hint="mailconform list hosts shows all"),
+            *said,
+        ]
     hint = next((text for source in sources for text in _not_executable(source)), "is the top key 'all:' or a group?")
     return [Problem("no host in the inventory", Origin(shown_path(source)), hint) for source in sources] + said
 

@@ -9,14 +9,15 @@ from typing import Any, get_args
 
 from conformance.fleet import names, schema
 from conformance.fleet.catalogue import Catalogue
-from conformance.fleet.errors import NOTHING_TO_CHECK, USAGE, InventoryError, Problem
+from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
 from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probe
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.values import Answer, Host, label
 
 ROLES: tuple[str, ...] = get_args(schema.RoleName)
 OF_A_MAIL_HOST = frozenset(
-    schema.PREFIX + name for name in ("role", "send_from", "helo", "connect_to", "listen", "host_sends_for", "submission", "forward")
+    schema.PREFIX + name
+    for name in ("role", "send_from", "helo", "connect_to", "listen", "host_sends_for", "submission", "forward")
 )
 """Variables that make a mail host of one without a role; the others may well be set for hosts of every kind."""
 
@@ -39,6 +40,7 @@ def build(answer: Answer, *, secrets: bool, sources: Sequence[str], warnings: Se
         warnings=(*warnings, *builder.reader.warnings),
         sources=tuple(sources),
         root=str(Path.cwd()),
+        extra={"ansible-core": answer.ansible},
         ignored=tuple(builder.ignored),
     )
 
@@ -70,16 +72,17 @@ class _Builder:
             return
         self.mail_hosts.append(host)
         if not names.is_host_name(host.name):
-            self.problems.add(f"host name '{host.name}'", "holds more than letters, digits, '.', '-' and '_'", host.origin)
+            text = "holds more than letters, digits, '.', '-' and '_'"
+            self.problems.add(f"host name '{host.name}'", text, host.origin)
         self._note_lab(host)
 
     def emptiness(self) -> Problem:
         """Return why there is nothing to check."""
         if self.out_of_scope:
             return Problem("every mail host is out of scope", hint="see mailconform_enabled")
-        hosts = f"none of the {len(self.ignored)} hosts" if len(self.ignored) > 1 else f"the host {self.ignored[0]}"
         hint = "put mail hosts into a group named mta_out, or set mailconform_role"
-        return Problem(f"no mail host: {hosts} has {'' if len(self.ignored) > 1 else 'no '}role or mailconform_send_from", hint=hint)
+        hosts = f"{len(self.ignored)} host{'s' if len(self.ignored) > 1 else ''}"
+        return Problem(f"no mail host: of {hosts} selected, none has a role or a mailconform_send_from", hint=hint)
 
     def roles(self, host: Host) -> tuple[str, ...]:
         """Return the roles that a host declares, or else those that its groups give it."""
@@ -123,7 +126,9 @@ class _Builder:
                 continue
             value = host.variables.get(variable)
             hint = "it is encrypted: --vault-password-file FILE" if value and value.faults else ""
-            self.problems.add(variable, f"is missing: a host with the role mta_out has a {item}", host.origin, hint, host.name)
+            self.problems.add(
+                variable, f"is missing: a host with the role mta_out has a {item}", host.origin, hint, host.name
+            )
 
     def _addresses(self, host: Host) -> Iterator[Address]:
         value = host.variables.get("mailconform_send_from")
@@ -179,5 +184,7 @@ class _Builder:
         lab = self.reader.get(host, "mailconform_lab")
         if lab and self.lab not in (None, lab):
             origin: Origin | None = host.variables["mailconform_lab"].origin()
-            self.problems.add("mailconform_lab", f"is {lab}, but {self.lab} for other hosts", origin, "a run has one lab")
+            self.problems.add(
+                "mailconform_lab", f"is {lab}, but {self.lab} for other hosts", origin, "a run has one lab"
+            )
         self.lab = self.lab or lab

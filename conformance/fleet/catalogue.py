@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from conformance.fleet import names
-from conformance.fleet.model import Domain, Origin, Selector
+from conformance.fleet.model import Domain, Selector
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.schema import DomainEntry, did_you_mean
 from conformance.fleet.values import Host, Parts, Value, label
@@ -110,7 +110,9 @@ class Catalogue:
                 self.problems.add(label(variable, path), f"names {pattern}, which is declared no_mail", origin)
                 return []
             return [pattern]
-        found = [name for name, domain in self.domains.items() if not domain.no_mail and fnmatch.fnmatchcase(name, pattern)]
+        found = [
+            name for name, domain in self.domains.items() if not domain.no_mail and fnmatch.fnmatchcase(name, pattern)
+        ]
         if not found and self.is_complete:
             is_glob = any(char in pattern for char in "*?[")
             text = f"{pattern} matches no sending domain" if is_glob else f"{pattern} is not in the catalogue"

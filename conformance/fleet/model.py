@@ -51,16 +51,21 @@ class Address:
         return f"{self.ip.reverse_pointer}."
 
     @property
-    def proper_name(self) -> str:
-        """A name that is fit to be published for this address.
+    def fit_names(self) -> tuple[str, ...]:
+        """Names that are fit to be published for this address: its HELO name and its host's own, if people gave them."""
+        return tuple(
+            name
+            for name in dict.fromkeys((self.helo, self.host))
+            if is_qualified(name)
+            and not check_syntax(name)
+            and known_tld(name)
+            and judge(name, self.ip).kind not in ("dynamic", "generic", "invalid")
+        )
 
-        The HELO name where a person gave it, else the host's own name, else a blank for a name to be chosen.
-        """
-        for name in (self.helo, self.host):
-            fit = is_qualified(name) and not check_syntax(name) and known_tld(name)
-            if fit and judge(name, self.ip).kind not in ("dynamic", "generic", "invalid"):
-                return name
-        return "<host>.<your domain>"
+    @property
+    def proper_name(self) -> str:
+        """The first of the names that are fit to be published, else a blank for a name to be chosen."""
+        return next(iter(self.fit_names), "<host>.<your domain>")
 
     @property
     def forward_type(self) -> str:

@@ -33,12 +33,12 @@ def ask(command: Sequence[str], request: Mapping[str, Any], timeout: float) -> d
     """
     with tempfile.TemporaryDirectory(prefix="mailconform-") as folder, contextlib.ExitStack() as stack:
         answers, out = _pipe(stack)
-        lifeline, keep_alive = _pipe(stack)
+        lifeline, _ = _pipe(stack)
         errors = stack.enter_context((Path(folder) / "errors").open("w+b"))
         process = subprocess.Popen(
             [*command, json.dumps({**request, "out": out.fileno(), "lifeline": lifeline.fileno()})],
             stdin=subprocess.DEVNULL,
-            stdout=errors,
+            stdout=subprocess.DEVNULL,
             stderr=errors,
             env=environment(folder),
             pass_fds=(out.fileno(), lifeline.fileno()),

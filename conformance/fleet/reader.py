@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from conformance.fleet import schema
@@ -24,7 +25,7 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def __iter__(self) -> Iterable[Problem]:
+    def __iter__(self) -> Iterator[Problem]:
         problems = [
             Problem(f"{what}{_of(hosts)} {rest}", origin, hint)
             for (what, rest, origin, hint), hosts in self._found.items()
@@ -101,13 +102,13 @@ class Reader:
                 self.faults(host, name)
 
     def faults(self, host: Host, name: str) -> None:
-        """Note the parts of a variable that Ansible could not work out; without secrets, what needs one is a warning."""
+        """Note the parts of a variable that have no result; without secrets, what needs one is a warning."""
         value = host.variables[name]
         serious = self._serious(value)
         for fault in value.faults:
             what, origin = label(name, fault.path), value.origin(fault.path)
             if fault in serious:
-                self.problems.add(what, *_explained(fault, origin), host=host.name)
+                self.problems.add(what, *_explained(fault, origin, value), host=host.name)
             else:
                 place = f"{origin}: " if origin else ""
                 self.warnings[f"{place}{what} is left out: it needs what is encrypted"] = None
@@ -129,7 +130,8 @@ class Reader:
             self.problems.add(label(name, path), "is missing", origin, mismatch.hint, whose)
         else:
             found = "a value from the vault" if value.is_secret(path) else shown(mismatch.found)
-            self.problems.add(label(name, path) + ":", f"found {found}, expected {mismatch.expected}", origin, mismatch.hint, whose)
+            text = f"found {found}, expected {mismatch.expected}"
+            self.problems.add(f"{label(name, path)}:", text, origin, mismatch.hint, whose)
 
 
 def shown(value: Any) -> str:
@@ -140,20 +142,17 @@ def shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    return json.dumps(value)
 
 
 def _existing(path: Parts, data: Any) -> Parts:
     """Return a path without the steps that the schema added: into a list of one, into a mapping made of a word."""
     found: list[str | int] = []
     for part in path:
-        if isinstance(data, dict) and part in data:
+        is_there = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
+        if is_there:
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        found.append(part)
+            found.append(part)
     return tuple(found)
 
 
@@ -165,10 +164,11 @@ def _missing_fact(fault: Fault) -> str | None:
     return f"ansible_facts.{attribute[1]}" if attribute and "ansible_facts" in fault.template else None
 
 
-def _explained(fault: Fault, origin: Origin | None) -> tuple[str, Origin | None, str]:
+def _explained(fault: Fault, origin: Origin | None, value: Value) -> tuple[str, Origin | None, str]:
     """Return what is wrong with a part of a value, where, and what to do."""
     if fault.kind == "vault":
-        return "is encrypted, and no vault password opens it", origin, "--vault-password-file FILE, or --no-secrets to leave it out"
+        hint = "--vault-password-file FILE, or --no-secrets to leave it out"
+        return "is encrypted, and no vault password opens it", origin, hint
     if fault.kind == "type":
         return f"cannot be read: it is {fault.text}", origin, ""
     if fact := _missing_fact(fault):
@@ -176,4 +176,5 @@ def _explained(fault: Fault, origin: Origin | None) -> tuple[str, Origin | None,
     if undefined := _UNDEFINED.findall(fault.text):
         hint = "an inventory has no defaults and vars of roles: set it in group_vars or host_vars"
         return f"needs the variable {undefined[-1]}, which is not set", origin, hint
-    return f"cannot be worked out: {' '.join(fault.text.split())[:300]}", origin, ""
+    text = "why could hold a secret" if value.is_secret(fault.path) else " ".join(fault.text.split())[:300]
+    return f"cannot be worked out: {text}", origin, ""

@@ -117,6 +117,8 @@ def _listed(value: Any) -> Any:
 
 
 def _addressed(value: Any) -> Any:
+    if not isinstance(value, (str, dict)):
+        raise _expected("an address, or a mapping with one")
     return {"address": value} if isinstance(value, str) else value
 
 
@@ -179,7 +181,7 @@ class Listen(Part):
 
     port: Port
     dial_port: Port | None = Field(None, description="Port to dial where another one leads to it; default: port.")
-    tls: Literal["none", "starttls", "implicit"] | None = Field(None, description="Default: implicit on 465, else starttls.")
+    tls: Literal["none", "starttls", "implicit"] | None = Field(None, description="Default: starttls; on 465 implicit.")
     auth: Annotated[Literal["no", "allowed", "required"], BeforeValidator(_off_is_no)] = "no"
 
 
@@ -205,7 +207,7 @@ class Dmarc(Part):
     p: Policies = []
     adkim: Alignment | None = None
     aspf: Alignment | None = None
-    rua: Text | None = Field(None, description="'required', or the address that reports must go to.")
+    rua: Text | None = Field(default=None, description="'required', or the address that reports must go to.")
 
 
 class DomainEntry(Part):
@@ -228,7 +230,7 @@ class ProbeEntry(Part):
     per_host: Count | None = None
     rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = None
     source_address: Address | None = None
-    sender: Text | None = Field(None, alias="from", description="The name the probe greets with.")
+    sender: Text | None = Field(default=None, alias="from", description="The name the probe greets with.")
 
 
 Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(_empty_is_mapping)]]

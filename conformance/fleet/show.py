@@ -73,7 +73,8 @@ def _mta(mta: Mta) -> Iterator[str]:
 
 
 def _domain(domain: Domain) -> Iterator[str]:
-    yield _line(domain.name, "never sends" if domain.no_mail else f"envelope {domain.mail_from}", domain.origin, indent="")
+    sends = "never sends" if domain.no_mail else f"envelope {domain.mail_from}"
+    yield _line(domain.name, sends, domain.origin, indent="")
     for selector in domain.selectors:
         signing = "" if selector.signing_domain == domain.name else f", d={selector.signing_domain}"
         yield _line("dkim", f"{selector.name}, {selector.state}{signing}", selector.origin)

@@ -62,6 +62,7 @@ class Answer:
     """The helper's answer. ``hosts`` are sorted by name."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.ansible: str = answer["ansible"]
         self.total: int = answer["total"]
         self.locked: tuple[str, ...] = tuple(map(shown_path, answer["locked"]))
         self._places = Places(answer["files"])

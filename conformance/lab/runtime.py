@@ -5,6 +5,7 @@ A lab's folder holds ``hosts.toml`` (see LabSpec) and ``zones/ORIGIN.zone`` (see
     networks = ["203.0.113.0/24"]
     nameserver = "203.0.113.53"
     prober = "203.0.113.2"
+    prober_name = "probe.example.net"
 
     [[host]]
     name = "mx1.example.net"
@@ -126,6 +127,8 @@ def start(lab_dir: Path) -> Lab:
     os.close(report)
     os.close(alive)
     environ = {"MAILCONFORM_RESOLVER": str(spec.nameserver), "SSL_CERT_FILE": str(ca_file)}
+    if spec.prober_name:
+        environ["MAILCONFORM_EHLO"] = spec.prober_name
     lab = Lab(spec, environ, pid, directory, hold)
     atexit.register(lab.stop)
     if (news := _news(ready)) != _READY:

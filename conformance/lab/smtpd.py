@@ -30,6 +30,8 @@ _EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES")
 _SO_ATTACH_FILTER = 26
 _BPF_RETURN = 0x06
 _GARBAGE = bytes(range(0x80, 0x100)) + b"\r\n"
+_VERSION_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
+"""Fatal alert 70, protocol_version (RFC 5246 section 7.2)."""
 
 _REPLIES = {
     "NOOP": (250, "2.0.0 nothing done"),
@@ -134,6 +136,9 @@ async def serve(
                 await (session.run() if len(sessions) <= MAX_SESSIONS else session.reply(421, "4.3.2 too many"))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             pass  # The other side went away, or spoke too long: it is told nothing.
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         finally:
             sessions.discard(task)
             await _hang_up(writer)
@@ -263,7 +268,14 @@ class _Session:
         spec = self._spec
         names = spec.certificate_names or (spec.host,)
         context = self._certificates.context(spec.certificate, names, spec.tls_min, spec.tls_max)
-        await self._writer.start_tls(context, ssl_handshake_timeout=MAX_SECONDS)
+        # asyncio drops OpenSSL's alert together with the connection: a second handle keeps it open to say why.
+        with self._writer.get_extra_info("socket").dup() as handle:
+            try:
+                await self._writer.start_tls(context, ssl_handshake_timeout=MAX_SECONDS)
+            except OSError as error:
+                if getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL":
+                    handle.send(_VERSION_ALERT)
+                raise
         self._encrypted = True
 
     async def _break_handshake(self) -> None:

@@ -158,7 +158,8 @@ class LabSpec:
     """The whole of hosts.toml.
 
     ``networks`` exist in the lab address by address; ``nameserver`` answers on port 53 for all zones;
-    ``silent_nameservers`` never answer; ``prober`` is the source address of the run.
+    ``silent_nameservers`` never answer; ``prober`` is the source address of the run, and ``prober_name`` what it
+    greets with.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -167,6 +168,7 @@ class LabSpec:
     nameserver: IPAddress
     silent_nameservers: tuple[IPAddress, ...] = ()
     prober: IPv4Address | None = None
+    prober_name: str = ""
     host: tuple[HostSpec, ...] = ()
 
     def __post_init__(self) -> None:

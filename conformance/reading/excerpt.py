@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-_MOST = 8
-"""Items of a list that a sentence names."""
+from collections.abc import Iterable
 
 
 def quoted(text: str, limit: int = 100) -> str:
@@ -13,7 +10,8 @@ def quoted(text: str, limit: int = 100) -> str:
     return ascii(text[:limit]) + ("..." if len(text) > limit else "")
 
 
-def listed(items: Sequence[str], joint: str = ", ") -> str:
-    """Return items in a row, the first few of many and how many more there are."""
-    more = [f"and {len(items) - _MOST} more"] if len(items) > _MOST else []
-    return joint.join([*items[:_MOST], *more])
+def listed(names: Iterable[str], most: int = 5, *, joint: str = ", ") -> str:
+    """Return names in a sentence, at most some of them: ``a, b and 3 more``."""
+    known = list(names)
+    shown = joint.join(known[:most])
+    return shown if len(known) <= most else f"{shown} and {len(known) - most} more"

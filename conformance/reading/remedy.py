@@ -1,4 +1,4 @@
-"""Records put right: what to publish instead of what stands there. The owner decides; nothing here looks anything up."""
+"""Records put right: what to publish instead of what stands there, from the text alone. The owner decides."""
 
 from __future__ import annotations
 

@@ -51,13 +51,21 @@ class Results:
     expected: dict[str, str] = field(default_factory=dict)
     """What is still to be judged: pytest's node id to a text that names check and subject."""
     internal: bool = False
+    """Whether mailconform itself failed."""
+    failed_elsewhere: bool = False
+    """Whether a test failed that is no check of ours."""
+    _places: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _written: float = 0.0
 
     def add(self, nodeid: str, result: dict[str, Any]) -> None:
-        """Keep one result, and write the file when the last write is a while ago."""
+        """Keep one result, the last one of each check, and write the file when the last write is a while ago."""
         self.expected.pop(nodeid, None)
-        self.results.append(result)
+        if nodeid in self._places:
+            self.results[self._places[nodeid]] = result
+        else:
+            self._places[nodeid] = len(self.results)
+            self.results.append(result)
         if time.monotonic() - self._written > WRITE_EVERY:
             self.write(exit_status=2)
 
@@ -67,9 +75,16 @@ class Results:
         return {outcome: counted[outcome] for outcome in OUTCOMES}
 
     def exit_status(self, ended: int, gate_none: bool) -> int:
-        """Return the exit status of the run. ``ended`` is pytest's own: 2, 3 and 4 stand."""
-        if self.internal or ended in (2, 3, 4):
-            return 3 if self.internal and ended not in (2, 4) else ended
+        """Return the exit status of the run. ``ended`` is pytest's own: 2, 3 and 4 stand.
+
+        What a run that stopped early did not come to counts as undetermined.
+        """
+        if ended in (2, 4):
+            return ended
+        if self.internal or ended == 3:
+            return 3
+        if self.failed_elsewhere:
+            return 1
         counts = self.counts()
         if not sum(counts.values()) - counts["not-applicable"]:
             return 5
@@ -81,7 +96,7 @@ class Results:
             result["outcome"] == "undetermined" and Level(result["level"]).rank <= self.gate.rank
             for result in self.results
         )
-        return 6 if unknown else 0
+        return 6 if unknown or self.expected else 0
 
     def document(self, exit_status: int) -> dict[str, Any]:
         """Return the whole of ``results.json``."""
@@ -92,7 +107,7 @@ class Results:
             | {
                 "ended": now(),
                 "seconds": round(time.monotonic() - self._began, 3),
-                "complete": not self.expected and exit_status not in (2, 3),
+                "complete": not self.expected and exit_status != 2,
                 "exit": exit_status,
                 "exit_text": EXITS.get(exit_status, ""),
                 "unreached": sorted(self.expected.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -16,6 +17,7 @@ import dns.rdatatype
 import dns.rrset
 from dns.message import Message
 
+from conformance.facts.answer import Answer, Status
 from conformance.facts.dns import Resolver, Server
 
 
@@ -90,6 +92,17 @@ def _listening(kind: socket.SocketKind, port: int = 0) -> socket.socket:
     return listener
 
 
+def _both() -> tuple[socket.socket, socket.socket]:
+    """Return a TCP and a UDP socket on one port that both had free."""
+    for _ in range(20):
+        tcp = _listening(socket.SOCK_STREAM)
+        try:
+            return tcp, _listening(socket.SOCK_DGRAM, tcp.getsockname()[1])
+        except OSError:
+            tcp.close()
+    raise OSError("no port is free for TCP and UDP")
+
+
 def closed_port() -> Server:
     """Return an address where nothing listens."""
     with _listening(socket.SOCK_DGRAM) as bound:
@@ -99,7 +112,7 @@ def closed_port() -> Server:
 @contextlib.asynccontextmanager
 async def serving(handler: Handler, *, delay: float = 0.0) -> AsyncIterator[NameServer]:
     """Run a name server over UDP and TCP, ``delay`` in seconds before each datagram."""
-    tcp = _listening(socket.SOCK_STREAM)
+    tcp, udp = _both()
     server = NameServer(handler, tcp.getsockname()[1])
 
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +124,6 @@ async def serving(handler: Handler, *, delay: float = 0.0) -> AsyncIterator[Name
         writer.close()
 
     listener = await asyncio.start_server(stream, sock=tcp)
-    udp = _listening(socket.SOCK_DGRAM, server.port)
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Datagrams(server, delay), sock=udp
     )
@@ -145,7 +157,7 @@ def reply(
             name, ttl, rdtype, rdata = line.split(" ", 3)
             rrset = dns.rrset.from_text(name, int(ttl), "IN", rdtype, rdata)
             present = message.get_rrset(section, rrset.name, rrset.rdclass, rrset.rdtype)
-            section.append(rrset) if present is None else present.update(rrset)
+            section.append(rrset) if present is None else present.add(rrset[0])
     return message
 
 
@@ -161,3 +173,32 @@ def address(asked: Asked) -> Message:
 
 def silent(asked: Asked) -> None:
     """Answer nothing."""
+
+
+def ask(handler: Handler, name: str, rdtype: str, **options: object) -> tuple[Answer, NameServer]:
+    """Return the answer to one question put to a server that does as the handler says."""
+
+    async def run() -> tuple[Answer, NameServer]:
+        async with asking(handler, **options) as (server, resolver):  # type: ignore[arg-type]
+            return await resolver.ask(name, rdtype), server
+
+    return asyncio.run(run())
+
+
+def table(**replies: tuple[str, ...]) -> Handler:
+    """Answer by question name from zone file lines, NODATA for the others."""
+
+    def handler(asked: Asked) -> dns.message.Message:
+        records = replies.get(asked.name.partition(".")[0], ())
+        return reply(asked, *records, authority=() if records else (SOA,))
+
+    return handler
+
+
+async def ask_all(resolver: Resolver, wanted: list[tuple[str, str]]) -> list[Answer]:
+    """Ask everything at once."""
+    return await asyncio.gather(*(resolver.ask(*question) for question in wanted))
+
+
+def statuses(answers: list[Answer]) -> Counter[Status]:
+    return Counter(answer.status for answer in answers)

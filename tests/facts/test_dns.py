@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import dns.flags
 import dns.message
 import dns.rdatatype
 import dns.rrset
 import pytest
-from dns_server import SOA, Asked, Handler, NameServer, address, asking, closed_port, reply, serving, silent
+from dns_server import SOA, Asked, Handler, address, ask, asking, closed_port, reply, serving, silent, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.dns import Resolver, Server, system_servers
-from conformance.facts.store import canonical
-
-
-def ask(handler: Handler, name: str, rdtype: str, **options: object) -> tuple[Answer, NameServer]:
-    """Return the answer to one question put to a server that does as the handler says."""
-
-    async def run() -> tuple[Answer, NameServer]:
-        async with asking(handler, **options) as (server, resolver):  # type: ignore[arg-type]
-            return await resolver.ask(name, rdtype), server
-
-    return asyncio.run(run())
-
-
-def table(**replies: tuple[str, ...]) -> Handler:
-    """Answer by question name from zone file lines, NODATA for the others."""
-
-    def handler(asked: Asked) -> dns.message.Message:
-        records = replies.get(asked.name.partition(".")[0], ())
-        return reply(asked, *records, authority=() if records else (SOA,))
-
-    return handler
 
 
 @pytest.mark.parametrize(
@@ -126,6 +106,7 @@ def test_silence_is_undetermined_and_retried() -> None:
     answer, server = ask(silent, "a.example.org", "A")
     assert (answer.status, answer.rcode, answer.transport) == (Status.UNDETERMINED, "TIMEOUT", "")
     assert answer.cause == f"no answer from {server}"
+    assert answer.error == f"no answer from {server} in 2 x 0.1 s"
     assert server.names == ["a.example.org A", "a.example.org A", ". NS"]
     assert len({asked.query.id for asked in server.log[:2]}) == 1
 
@@ -141,7 +122,18 @@ def test_a_closed_port_is_undetermined_at_once() -> None:
 
     answer = asyncio.run(run())
     assert answer.cause == f"no answer from {server}: connection refused"
-    assert answer.ms < 800
+    assert 100 < answer.ms < 900
+
+
+def test_an_address_that_cannot_be_used_is_undetermined() -> None:
+    async def run() -> Answer:
+        # The kernel refuses to connect a socket to the broadcast address: nothing is sent.
+        async with Resolver([Server("255.255.255.255")], timeout=0.1) as resolver:
+            return await resolver.ask("a.example.org", "A")
+
+    answer = asyncio.run(run())
+    assert (answer.status, answer.rcode) == (Status.UNDETERMINED, "UNREACHABLE")
+    assert answer.cause.startswith("no answer from 255.255.255.255:53: ")
 
 
 def test_replies_to_other_questions_are_not_taken() -> None:
@@ -182,6 +174,24 @@ def test_malformed_replies_alone_are_undetermined() -> None:
     assert answer.cause == f"malformed answer from {server}"
 
 
+def test_a_malformed_reply_tells_more_than_later_silence() -> None:
+    replies = iter([b"\x84\0\0\1"])
+
+    def once(asked: Asked) -> bytes | None:
+        tail = next(replies, None)
+        return tail and asked.query.id.to_bytes(2, "big") + tail
+
+    assert ask(once, "a.example.org", "A")[0].rcode == "MALFORMED"
+
+
+def test_a_reply_that_came_while_the_process_was_busy_is_in_time() -> None:
+    def stall(asked: Asked) -> dns.message.Message:
+        asyncio.get_running_loop().call_later(0, time.sleep, 0.1)
+        return address(asked)
+
+    assert ask(stall, "a.example.org", "A", timeout=0.05, retries=0)[0].found
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=80), st.sampled_from([b"\x84\x00", b"\x84\x03", b"\x86\x00", b"\x00\x00", b"\xac\x05"]))
 def test_no_octets_raise(octets: bytes, flags: bytes) -> None:
@@ -220,11 +230,13 @@ def test_a_truncated_answer_without_tcp_is_undetermined(over_tcp: bytes | None) 
     async def run() -> None:
         async with asking(handler) as (server, resolver):
             answers = await asyncio.gather(*(resolver.ask(f"{n}.example.org", "TXT") for n in range(5)))
+            tries = sum(asked.transport == "tcp" for asked in server.log)
             late = await resolver.ask("late.example.org", "TXT")
             assert {answer.status for answer in (*answers, late)} == {Status.UNDETERMINED}
             assert len({answer.cause for answer in (*answers, late)}) == 1
             assert "over TCP" in late.cause
-            assert sum(asked.transport == "tcp" for asked in server.log) == 6
+            assert tries <= 10
+            assert sum(asked.transport == "tcp" for asked in server.log) == tries
 
     asyncio.run(run())
 
@@ -243,126 +255,6 @@ def test_a_server_without_edns_is_asked_without(rcode: str) -> None:
     answer, server = ask(old, "a.example.org", "A")
     assert answer.texts == ("192.0.2.1",)
     assert [asked.query.edns for asked in server.log] == [0, -1]
-
-
-CHAIN = ("a.example.org. 300 CNAME B.example.net.", "B.example.net. 60 CNAME c.example.net.")
-
-
-def test_aliases_within_an_answer() -> None:
-    answer, server = ask(table(a=(*CHAIN, "c.example.net. 90 A 192.0.2.1")), "a.example.org", "A")
-    assert (answer.records, answer.aliases, answer.ttl) == (("192.0.2.1",), ("B.example.net", "c.example.net"), 60)
-    assert len(server.log) == 1
-
-
-def test_aliases_across_answers() -> None:
-    answer, server = ask(table(a=CHAIN[:1], b=CHAIN[1:], c=("c.example.net. 9 A 192.0.2.1",)), "a.example.org", "A")
-    assert (answer.name, answer.records, answer.ttl) == ("a.example.org", ("192.0.2.1",), 9)
-    assert answer.aliases == ("B.example.net", "c.example.net")
-    assert server.names == ["a.example.org A", "b.example.net A", "c.example.net A"]
-
-
-def test_a_question_for_the_alias_itself_is_not_followed() -> None:
-    answer, server = ask(table(a=CHAIN), "a.example.org", "CNAME")
-    assert (answer.records, answer.aliases, len(server.log)) == (("B.example.net",), (), 1)
-
-
-def test_an_alias_of_nothing() -> None:
-    def handler(asked: Asked) -> dns.message.Message:
-        return reply(asked, *CHAIN, rcode="NXDOMAIN")
-
-    answer, _ = ask(handler, "a.example.org", "A")
-    assert (answer.status, answer.rcode) == (Status.ABSENT, "NXDOMAIN")
-    assert answer.aliases == ("B.example.net", "c.example.net")
-
-
-def test_an_alias_denied_by_its_own_zone_is_not_asked_again() -> None:
-    def handler(asked: Asked) -> dns.message.Message:
-        return reply(asked, *CHAIN, authority=(SOA.replace("example.org", "example.net"),))
-
-    answer, server = ask(handler, "a.example.org", "A")
-    assert (answer.status, answer.describe(), answer.ttl, len(server.log)) == (Status.ABSENT, "NODATA", 60, 1)
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [
-        table(a=("a.example.org. 5 CNAME a.example.org.",)),
-        table(a=("a.example.org. 5 CNAME b.example.org.", "b.example.org. 5 CNAME A.example.org.")),
-        table(a=("a.example.org. 5 CNAME b.example.org.",), b=("b.example.org. 5 CNAME a.example.org.",)),
-    ],
-)
-def test_a_loop_of_aliases(handler: Handler) -> None:
-    answer, server = ask(handler, "a.example.org", "A")
-    assert answer.status is Status.UNDETERMINED
-    assert answer.error.startswith("CNAME loop: a.example.org -> ")
-    assert len(server.log) <= 2
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_chain_of_aliases_is_bounded(inside: bool) -> None:
-    def endless(asked: Asked) -> dns.message.Message:
-        first = int(asked.name.partition(".")[0])
-        return reply(asked, *(f"{n}.example. 5 CNAME {n + 1}.example." for n in range(first, first + 1 + 40 * inside)))
-
-    answer, server = ask(endless, "0.example", "A")
-    assert answer.status is Status.UNDETERMINED
-    assert answer.error.startswith("chain of more than 8 CNAME records")
-    assert len(server.log) <= 9
-
-
-def test_a_target_that_cannot_be_asked_leaves_the_question_open() -> None:
-    def handler(asked: Asked) -> dns.message.Message:
-        return reply(asked, *CHAIN[:1]) if asked.name[0] == "a" else reply(asked, rcode="SERVFAIL")
-
-    answer, server = ask(handler, "a.example.org", "A")
-    assert (answer.status, answer.rcode, answer.aliases) == (Status.UNDETERMINED, "SERVFAIL", ("B.example.net",))
-    assert answer.error == f"at its alias b.example.net: SERVFAIL from {server}"
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("a..example.org", "an empty label"),
-        ("example.org..", "an empty label"),
-        (".example.org", "an empty label"),
-        ("a" * 64 + ".org", "a label longer than 63 octets"),
-        (".".join(["abcdefg"] * 32) + ".x", "longer than 255 octets"),
-        ("x" * 100_000, "longer than 255 octets"),
-        ("a\\", "a malformed escape"),
-        ("a\\300.org", "a malformed escape"),
-        ("\u20ac.org", "it holds characters that are not octets"),
-    ],
-)
-def test_what_is_no_name_is_absent(name: str, why: str) -> None:
-    answer, server = ask(address, name, "A")
-    assert (answer.status, answer.rcode, server.log) == (Status.ABSENT, "NOTANAME", [])
-    assert answer.error == f"not a domain name: {why}"
-    assert answer.describe() == "NOTANAME"
-
-
-@pytest.mark.parametrize(
-    ("name", "labels"),
-    [
-        ("a\xe9b.org", (b"a\xe9b", b"org")),
-        (r"a\233\.b.org", (b"a\xe9.b", b"org")),
-        ("a b\0\x1b.org", (b"a b\0\x1b", b"org")),
-        ("@", (b"@",)),
-        ("-.*._x.org.", (b"-", b"*", b"_x", b"org")),
-    ],
-)
-def test_any_octets_may_be_a_name(name: str, labels: tuple[bytes, ...]) -> None:
-    answer, server = ask(address, name, "A")
-    assert answer.name == canonical(name)
-    assert answer.found
-    assert server.log[0].query.question[0].name.labels == (*labels, b"")
-
-
-@given(st.text(max_size=300))
-@settings(max_examples=60, deadline=None)
-def test_no_text_raises(text: str) -> None:
-    answer, _ = ask(address, text, "A")
-    assert answer.name == canonical(canonical(text)) == canonical(text)
-    assert answer.status in (Status.FOUND, Status.ABSENT)
 
 
 def test_unknown_types_are_a_mistake_of_the_caller() -> None:

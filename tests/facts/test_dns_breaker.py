@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from dns_server import Asked, Reply, address, asking, closed_port, reply, serving, silent
+from dns_server import Asked, Reply, address, ask_all, asking, closed_port, reply, serving, silent, statuses
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.breaker import Circuit, Trouble, likely_zone
@@ -19,15 +19,6 @@ PREFIXES = ("", "", "_dmarc.", "s1._domainkey.", "s2._domainkey.", "mail.", "mx1
 def questions(zone: str) -> list[tuple[str, str]]:
     """Return what a mail domain is asked for."""
     return [(f"{prefix}{zone}", "A" if number else "MX") for number, prefix in enumerate(PREFIXES)]
-
-
-async def ask_all(resolver: Resolver, wanted: list[tuple[str, str]]) -> list[Answer]:
-    """Ask everything at once."""
-    return await asyncio.gather(*(resolver.ask(*question) for question in wanted))
-
-
-def statuses(answers: list[Answer]) -> Counter[Status]:
-    return Counter(answer.status for answer in answers)
 
 
 def causes(answers: list[Answer]) -> Counter[str]:
@@ -101,11 +92,15 @@ def test_dead_zones_do_not_harm_live_ones(dead_first: bool) -> None:
     asyncio.run(run())
 
 
-def test_a_resolver_with_dead_zones_before_it_ever_answered() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_questions_about_dead_zones_alone_do_not_accuse_the_resolver(known: bool) -> None:
     dead = tuple(f"dead{n}.example" for n in range(10))
+    root = (".",) if known else ()
 
     async def run() -> None:
-        async with asking(dead_below(*dead), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
+        async with asking(dead_below(*dead, *root), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
+            if known:
+                assert (await resolver.ask("known.example", "A")).found
             answers = await ask_all(resolver, [q for zone in dead for q in questions(zone)])
             assert causes(answers) == {f"no answer from {server} about {zone}": 10 for zone in dead}
             assert (await resolver.ask("live.example", "A")).found
@@ -118,10 +113,43 @@ def test_one_silent_name_says_nothing_about_its_neighbours() -> None:
         async with asking(dead_below("bad.zone.example"), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
             bad = [("bad.zone.example", rdtype) for rdtype in ("A", "AAAA", "MX", "TXT")]
             answers = await ask_all(resolver, bad + questions("zone.example"))
-            assert causes(answers) == {
-                f"no answer from {server} about bad.zone.example {rdtype}": 1 for _, rdtype in bad
-            }
+            own = {f"no answer from {server} about {name} {rdtype}": 1 for name, rdtype in bad}
+            assert causes(answers) == own
             assert (await resolver.ask("later.zone.example", "A")).found
+
+    asyncio.run(run())
+
+
+def test_silent_names_among_answered_ones_do_not_accuse_their_zone() -> None:
+    bad = [(f"bad{n}.zone.example", "A") for n in range(5)]
+
+    async def run() -> None:
+        async with asking(dead_below(*(name for name, _ in bad)), timeout=0.1) as (server, resolver):  # type: ignore[arg-type]
+            wanted = questions("zone.example")
+            answers = await ask_all(resolver, wanted[:3] + bad + wanted[3:])
+            assert causes(answers) == {f"no answer from {server} about {name} A": 1 for name, _ in bad}
+            assert (await resolver.ask("later.zone.example", "A")).found
+
+    asyncio.run(run())
+
+
+def test_a_zone_known_by_one_name_is_asked_all_its_questions() -> None:
+    async def run() -> None:
+        async with asking(dead_below("example"), timeout=0.05, retries=0) as (server, resolver):  # type: ignore[arg-type]
+            types = ("A", "AAAA", "MX", "TXT", "NS", "SOA")
+            answers = await ask_all(resolver, [("one.example", rdtype) for rdtype in types])
+            assert causes(answers) == {f"no answer from {server} about one.example": 6}
+            assert {f"one.example {rdtype}" for rdtype in types} <= set(server.names)
+
+    asyncio.run(run())
+
+
+def test_staggered_questions_about_a_dead_zone_cost_one_round() -> None:
+    async def run() -> None:
+        async with asking(dead_below("dead.example"), timeout=0.1, rate=50.0, in_flight=1 + 3) as (server, resolver):  # type: ignore[arg-type]
+            await ask_all(resolver, [(f"{n}.live.example", "A") for n in range(4)])
+            await ask_all(resolver, questions("dead.example"))
+            assert sum(asked.name.endswith("dead.example") for asked in server.log) == 3 * 2
 
     asyncio.run(run())
 
@@ -183,64 +211,6 @@ def test_a_dead_first_server_is_passed_over() -> None:
     asyncio.run(run())
 
 
-def test_each_question_is_asked_once() -> None:
-    async def run() -> None:
-        async with asking(address, delay=0.01) as (server, resolver):
-            wanted = [("a.example.org", "A"), ("A.Example.ORG.", "a"), ("a.example.org", "MX")] * 3
-            first = await ask_all(resolver, wanted)
-            again = await ask_all(resolver, wanted)
-            assert sorted(server.names) == ["a.example.org A", "a.example.org MX"]
-            assert (resolver.questions, resolver.queries) == (2, 2)
-            assert all(one is other for one, other in zip(first, again, strict=True))
-            assert first[0] is first[1]
-
-    asyncio.run(run())
-
-
-def test_the_target_of_an_alias_is_asked_once_for_all() -> None:
-    def handler(asked: Asked) -> Reply:
-        target = asked.name.startswith("target")
-        return address(asked) if target else reply(asked, f"{asked.name}. 5 CNAME target.example.org.")
-
-    async def run() -> None:
-        async with asking(handler, delay=0.01) as (server, resolver):
-            answers = await ask_all(
-                resolver, [(f"{n}.example.org", "A") for n in range(3)] + [("target.example.org", "A")]
-            )
-            assert statuses(answers) == {Status.FOUND: 4}
-            assert server.names.count("target.example.org A") == 1
-
-    asyncio.run(run())
-
-
-def test_rate_and_window_are_kept() -> None:
-    flying = 0
-    most = 0
-
-    async def run() -> float:
-        async with asking(address, rate=200.0, in_flight=8, delay=0.01) as (server, resolver):
-
-            def count(asked: Asked) -> Reply:
-                nonlocal flying, most
-                flying += 1
-                most = max(most, flying)
-                asyncio.get_running_loop().call_later(0.009, landed)
-                return address(asked)
-
-            def landed() -> None:
-                nonlocal flying
-                flying -= 1
-
-            server.handler = count
-            start = time.monotonic()
-            answers = await ask_all(resolver, [(f"a.z{n}.example", "A") for n in range(60)])
-            assert statuses(answers) == {Status.FOUND: 60}
-            return time.monotonic() - start
-
-    assert asyncio.run(run()) > (60 - 8) / 200
-    assert 2 <= most <= 8
-
-
 def test_a_zone_that_has_not_answered_gets_few_places() -> None:
     async def run() -> None:
         async with asking(silent, timeout=0.2, retries=0) as (server, resolver):
@@ -266,67 +236,6 @@ def test_the_caller_says_what_a_zone_is() -> None:
 
     asyncio.run(run())
     assert set(seen) == {f"{n}.dead.example" for n in range(5)}
-
-
-def test_a_cancelled_question_leaves_nothing_behind() -> None:
-    async def run() -> None:
-        async with asking(silent, timeout=5.0) as (server, resolver):
-            first, second, other = (
-                asyncio.create_task(resolver.ask(n, "A")) for n in ("a.example", "a.example", "b.example")
-            )
-            await asyncio.sleep(0.03)
-            first.cancel()
-            other.cancel()
-            await asyncio.gather(first, other, return_exceptions=True)
-            server.handler = address
-            assert (await asyncio.wait_for(resolver.ask("b.example", "A"), 1)).found
-            assert not second.done()
-            assert server.names.count("b.example A") == 2
-            assert server.names.count("a.example A") == 1
-            second.cancel()
-            await asyncio.gather(second, return_exceptions=True)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
-
-
-def test_a_cancelled_question_is_not_repeated() -> None:
-    async def run() -> None:
-        async with asking(silent, timeout=0.05) as (server, resolver):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(resolver.ask("a.example", "A"), 0.02)
-            await asyncio.sleep(0.1)
-            assert server.names == ["a.example A"]
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("over_tcp", [False, True])
-def test_closing_ends_everything(over_tcp: bool) -> None:
-    def handler(asked: Asked) -> Reply:
-        return reply(asked, flags=0x0200) if over_tcp and asked.transport == "udp" else None
-
-    async def run() -> None:
-        async with serving(handler) as server:
-            async with Resolver([server.address], timeout=5.0) as resolver:
-                asks = [asyncio.create_task(resolver.ask(f"a{n}.example", "A")) for n in range(5)]
-                await asyncio.sleep(0.05)
-            ended = await asyncio.gather(*asks, return_exceptions=True)
-            assert {type(one) for one in ended} == {asyncio.CancelledError}
-            with pytest.raises(RuntimeError, match="closed"):
-                await resolver.ask("a.example", "A")
-
-    start = time.monotonic()
-    asyncio.run(run())
-    assert time.monotonic() - start < 3
-
-
-def test_limits_that_make_no_sense() -> None:
-    with pytest.raises(ValueError, match="no name server"):
-        Resolver([])
-    for limits in ({"timeout": 0.0}, {"retries": -1}, {"rate": 0.0}, {"in_flight": 0}):
-        with pytest.raises(ValueError, match="must be positive"):
-            Resolver([closed_port()], **limits)  # type: ignore[arg-type]
 
 
 def test_a_circuit_opens_on_distinct_questions_in_a_row() -> None:

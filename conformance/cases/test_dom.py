@@ -1,0 +1,78 @@
+"""The sending domains themselves: do they exist, do they take mail. For mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.check import check, findings, listed, seen
+
+if TYPE_CHECKING:
+    from conformance.facts.domain import MailDomains
+
+PUBLISH = "Publish: {domain.name}. IN MX 10 <host that takes its mail>"
+
+
+@check(
+    "Z From: must",
+    "Y-err 451, 554: must",
+    "G-err: must",
+    "SA: should",
+    fix=PUBLISH,
+)
+def test_dom_from_resolves(mail_domains: MailDomains) -> None:
+    """The domains in From and in the envelope exist.
+
+    Receivers refuse mail whose sender nobody could answer.
+    """
+    gone = findings(mail_domains.names, lambda one: None if one.exists else one.name)
+    assert not gone, seen(f"does not exist (NXDOMAIN): {listed(gone)}", fix=_publish(gone))
+
+
+def _publish(names: list[str]) -> str:
+    return "; ".join(f"Publish: {name}. IN MX 10 <host that takes its mail>" for name in names)
+
+
+@check(
+    "CC: must",
+    "GMX: must",
+    "OR: must",
+    "Y-err: must",
+    "RFC9989 3.2.13: should",
+    fix=PUBLISH,
+)
+def test_dom_mx_or_a(mail_domains: MailDomains) -> None:
+    """The domains in From and in the envelope have an MX record or an address.
+
+    Without either no bounce and no answer has anywhere to go.
+    """
+    mute = findings(mail_domains.names, lambda one: None if one.reachable else one.name)
+    assert not mute, seen(f"neither MX nor A nor AAAA: {listed(mute)}", fix=_publish(mute))
+
+
+@check(
+    "RFC2181 10.3: must",
+    "RFC5321 5.1: must",
+    "RFC1912 2.5: should",
+    fix="Let each MX record named here lead to a host that has addresses of its own in public space.",
+)
+def test_dom_mx_valid(mail_domains: MailDomains) -> None:
+    """Every mail exchanger is a name with addresses that the world can reach.
+
+    An alias, an address in place of the name, or a private address makes mail bounce at some senders only.
+    """
+    bad = findings(mail_domains.names, lambda one: f"{one.name}: {listed(one.bad_targets)}" if one.bad_targets else "")
+    assert not bad, seen("; ".join(bad))
+
+
+@check(
+    "Y-err: must",
+    "RFC7505 4.2: should",
+    fix="Replace the null MX by a host that takes mail, or let {domain.name} not send.",
+)
+def test_dom_no_null_mx(mail_domains: MailDomains) -> None:
+    """No domain that sends has a null MX.
+
+    It says that the domain takes no mail; receivers refuse mail that cannot be answered.
+    """
+    null = findings(mail_domains.names, lambda one: one.name if one.null_mx else None)
+    assert not null, seen(f"null MX: {listed(null)}", fix=_publish(null))

@@ -1,0 +1,79 @@
+"""Domains that never send, and say so. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.check import check, listed, seen
+from conformance.reading import remedy
+from conformance.reading.excerpt import quoted
+
+if TYPE_CHECKING:
+    from conformance.facts.dmarc import DmarcWalk
+    from conformance.facts.domain import MailDomains
+    from conformance.facts.spf import SpfRecords
+
+
+@check(
+    "MS-ts: must",
+    "NCSC: must",
+    "IN: should",
+    "M3: should",
+    "RFC7208 10.1.2: info",
+    fix='Publish: {domain.name}. IN TXT "v=spf1 -all"',
+)
+def test_parked_spf(parked_spf: SpfRecords) -> None:
+    """SPF of a domain that never sends is v=spf1 -all and nothing else.
+
+    Forgers prefer domains that nobody looks after.
+    """
+    root = parked_spf.at_domain
+    assert not root.absence, seen(root.absence)
+    terms = [text.lower().split()[1:] for text in root.texts]
+    assert terms == [["-all"]], seen(f"{root.name}: {listed((quoted(text) for text in root.texts), joint=' and ')}")
+
+
+@check(
+    "NCSC: must",
+    "IN: should",
+    "M3: should",
+    fix='Publish: _dmarc.{domain.name}. IN TXT "v=DMARC1; p=reject"',
+)
+def test_parked_dmarc(parked_dmarc: DmarcWalk) -> None:
+    """DMARC of a domain that never sends asks to reject, for its subdomains too.
+
+    No mail in its name is genuine, so that nothing is lost.
+    """
+    assert parked_dmarc.source is not None, seen(parked_dmarc.absence)
+    source = parked_dmarc.applied
+    assert parked_dmarc.mildened == "reject", seen(
+        f"the record of {source.domain} comes to {parked_dmarc.mildened or 'no policy'}: {quoted(source.record.text)}"
+    )
+    mild = {"sp": source.record.sp, "np": source.record.np} if source.kind == "author" else {}
+    weaker = {name: value for name, value in mild.items() if value not in (None, "reject")}
+    assert not weaker, seen(
+        f"the record of {source.domain} says {listed(f'{name}={value}' for name, value in weaker.items())}",
+        fix=remedy.publish(f"_dmarc.{source.domain}", remedy.dmarc_with(source.record.text, **dict.fromkeys(weaker))),
+    )
+
+
+@check(
+    "RFC7505 3: must",
+    "NCSC: should",
+    "IN: should",
+    fix="Publish: {domain.name}. IN MX 0 . as its only MX record",
+)
+def test_parked_null_mx(parked_mail: MailDomains) -> None:
+    """A domain that never sends has a null MX, if anything leads mail there.
+
+    Without one, mail to the domain waits in queues for days before it comes back.
+    """
+    one = next(name for name in parked_mail.names if name.name == parked_mail.domain.name)
+    exchanges = one.mx.exchanges
+    null = [preference for preference, target in exchanges if target == "."]
+    shown = listed(f"{preference} {target}" for preference, target in exchanges)
+    assert not null or exchanges == ((0, "."),), seen(f"a null MX is 0 . and stands alone; seen: {shown}")
+    assert null or not exchanges, seen(f"the domain takes mail: MX {shown}", at_most="info")
+    assert null or not one.forward.resolves, seen(
+        f"no MX, but an address, where mail is delivered: {one.forward.describe()}", at_most="should"
+    )

@@ -1,0 +1,129 @@
+"""TLS of the fleet's own servers. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from conformance.check import NotApplicable, Undetermined, check, listed, seen
+from conformance.reading.excerpt import quoted
+
+if TYPE_CHECKING:
+    from conformance.facts.servercert import ServerCertificate
+    from conformance.facts.session import Session
+
+SUBMISSION = 587
+IMPLICIT = 465
+MODERN = ("TLSv1.2", "TLSv1.3")
+DATES = re.compile("expired|not yet valid")
+"""What OpenSSL says of a certificate whose dates are told already."""
+
+
+@check(
+    "IN: must",
+    "NCSC: must",
+    "OR: should",
+    fix="Offer STARTTLS at {listener.id} (Postfix smtpd_tls_security_level = may, Exim tls_advertise_hosts = *).",
+)
+def test_tls_in_starttls(session: Session) -> None:
+    """Every listener that is declared with STARTTLS offers it and begins it.
+
+    Without it mail comes in readable for everybody on the way.
+    """
+    _require_declared(session)
+    if session.tls == "implicit":
+        raise NotApplicable("TLS begins with the connection")
+    if session.port == SUBMISSION:
+        raise NotApplicable("it is a submission port, see tls.in-587")
+    assert "STARTTLS" in session.extensions, seen("STARTTLS is not among the extensions after EHLO")
+    assert not _refusal(session), seen(_refusal(session))
+
+
+def _require_declared(session: Session) -> None:
+    if session.tls == "none":
+        raise NotApplicable(f"{session.id} is declared without TLS")
+
+
+def _refusal(session: Session) -> str:
+    reply = session.starttls
+    if reply is None or reply.code == 220:
+        return ""
+    return f"STARTTLS is offered, but answered by {reply.code} {quoted(' '.join(reply.lines))}"
+
+
+@check(
+    "RFC8996: must",
+    "IN: must",
+    "NCSC-NL: must",
+    "RFC9325 3.1.1: should",
+    fix="Take TLS 1.2 and later only at {listener.id} (Postfix smtpd_tls_protocols = >=TLSv1.2, Exim openssl_options).",
+)
+def test_tls_in_versions(tls_session: Session) -> None:
+    """Every listener takes TLS 1.2 or later and nothing older.
+
+    TLS 1.0 and 1.1 are given up as insecure.
+    """
+    assert tls_session.old_tls != "accepted", seen("TLS 1.0 or 1.1 is accepted")
+    assert tls_session.tls_version in MODERN, seen(f"the session came to {tls_session.tls_version}")
+    if tls_session.old_tls != "refused":
+        why = tls_session.old_tls_error or "it was not tried"
+        raise Undetermined(f"whether {tls_session.id} takes TLS 1.0 or 1.1 was not seen: {why}")
+
+
+@check(
+    "NCSC: must",
+    "IN: info",
+    "RFC8461 4.2: info",
+    fix="Install at {listener.id} a certificate of a public authority for the name that MX records give it.",
+)
+def test_tls_in_cert(server_certificate: ServerCertificate) -> None:
+    """The certificate of every listener is for a name that leads to it, valid today, and of a known authority.
+
+    Senders that verify refuse to deliver otherwise; the others cannot tell the server from an impostor.
+    """
+    certificate = server_certificate.certificate
+    faults = [server_certificate.lapsed] if server_certificate.lapsed else []
+    if not certificate.verified and not (faults and DATES.search(certificate.verify_error)):
+        faults.append(f"it was not verified: {certificate.verify_error}")
+    if not server_certificate.stands_for:
+        names = listed(quoted(name) for name in certificate.names) or "no name"
+        faults.append(f"it is for {names}, not for {listed(server_certificate.place.names)} or an MX that leads here")
+    assert not faults, seen("; ".join(faults))
+
+
+@check(
+    "RFC8314 4.1: must",
+    "RFC8314 3.3: should",
+    "RFC6409 4.3: should",
+    fix=(
+        "Offer AUTH inside TLS only at {listener.id}: STARTTLS on 587 (Postfix smtpd_tls_auth_only = yes), TLS from "
+        "the first octet on 465 (smtpd_tls_wrappermode = yes)."
+    ),
+)
+def test_tls_in_587(session: Session) -> None:
+    """Submission offers TLS, and AUTH inside TLS only.
+
+    A password that goes in clear text once is everybody's.
+    """
+    if session.port not in (SUBMISSION, IMPLICIT):
+        raise NotApplicable("it is no submission port")
+    faults = _of_implicit(session) if session.port == IMPLICIT else _of_starttls(session)
+    assert not faults, seen("; ".join(faults))
+
+
+def _of_starttls(session: Session) -> list[str]:
+    faults = []
+    if any(word.partition("=")[0] == "AUTH" for word in session.extensions):
+        faults.append("AUTH is offered before TLS")
+    if "STARTTLS" not in session.extensions:
+        faults.append("STARTTLS is not among the extensions after EHLO")
+    return [*faults, *([_refusal(session)] if _refusal(session) else [])]
+
+
+def _of_implicit(session: Session) -> list[str]:
+    if session.tls == "implicit":
+        if not session.tls_version and session.end != "tls-error":
+            raise session.undetermined("TLS")
+        return [] if session.tls_version else [f"TLS does not begin with the connection: {session.error}"]
+    session.need(session.greeting, "the banner")
+    return [f"the server greets in clear text (declared: {session.tls})"]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from conformance.fleet.errors import InventoryError
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector
+from conformance.fleet.show import describe
+
+AT = Origin("host_vars/mx1.yml", 2)
+MX1 = Mta(
+    name="mx1",
+    helo="mx1.example.net",
+    addresses=(
+        Address("mx1", ip_address("198.51.100.1"), "mx1.example.net", AT),
+        Address("mx1", ip_address("2001:db8::1"), "six.example.net", AT, Origin("host_vars/mx1.yml", 3)),
+    ),
+    listeners=(Listener("mx1", 25, "starttls", "no", "mx1"),),
+    sends_for=("example.com",),
+    connect_to="mx1",
+    declared={"mailconform_helo": Origin("group_vars/all.yml", 7), "mailconform_submission": None},
+)
+FLEET = Fleet(
+    mtas=(MX1,),
+    domains=(Domain("example.com", selectors=(Selector("example.com", "s1", "example.net"),), dmarc_p=("reject",)),),
+    out_of_scope=("mx2",),
+    ignored=("db1",),
+    warnings=("odd \x1b[31m",),
+)
+
+
+def test_a_host_is_shown_with_the_places_of_its_values() -> None:
+    lines = [" ".join(line.split()) for line in describe(FLEET, "mx1")]
+    for line in (
+        "helo: mx1.example.net group_vars/all.yml:7",
+        "send_from: 198.51.100.1 host_vars/mx1.yml:2",
+        "helo: six.example.net host_vars/mx1.yml:3",
+        "listen: 25, tls starttls, auth no",
+        "connect_to: mx1 the host's name",
+        "dkim: s1, signing, d=example.net",
+        "dmarc p: reject",
+        "submission: is set",
+    ):
+        assert line in lines
+
+
+def test_the_whole_fleet_names_what_is_not_judged() -> None:
+    lines = describe(FLEET)
+    assert lines[-3:] == ["out of scope: mx2", "no mail hosts: db1", "warning: odd \\x1b[31m"]
+
+
+def test_an_unknown_host_is_an_error_with_a_hint() -> None:
+    with pytest.raises(InventoryError, match="did you mean mx1"):
+        describe(FLEET, "mx11")
