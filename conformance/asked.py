@@ -36,7 +36,8 @@ def add_options(parser: pytest.Parser) -> None:
             keywords |= {"choices": option.choices} if option.choices else {"metavar": option.metavar}
             keywords |= {"type": float} if option.number else {}
         group.addoption(option.switch, **keywords)
-        parser.addini(option.ini, f"{option.help} (as {option.switch})", default="")
+        kind: Any = "linelist" if option.many else "string"
+        parser.addini(option.ini, f"{option.help} (as {option.switch})", type=kind, default="")
 
 
 def asked_for(config: pytest.Config) -> bool:

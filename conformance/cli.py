@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -17,7 +18,31 @@ _INVENTORY = ("inventory", "limit", "vault-password-file", "no-secrets", "ansibl
 """Options that say which fleet is meant."""
 
 
-@click.group(context_settings=_CONTEXT)
+class _Door(click.Group):
+    """Ends with the exit statuses of a run: wrong usage is 4, an interrupt 2."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _statuses():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _statuses():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _statuses() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        error.exit_code = 4
+        raise
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        raise SystemExit(2) from None
+
+
+@click.group(cls=_Door, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="mailconform")
 def main() -> None:
     """Check an outbound mail fleet: PTR, HELO, SPF, DKIM, DMARC and SMTP, declared in an Ansible inventory."""
@@ -51,27 +76,22 @@ def _text(value: object) -> str:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    """Settle options without pytest: the ini file is the one pytest would read, parsed only when there is one."""
+    """Settle options without a run of pytest."""
     return settle(given.get, _ini())
 
 
-def _ini() -> Callable[[str], str | None]:
-    from configparser import ConfigParser
-    from configparser import Error as IniError
+def _ini() -> Callable[[str], Any]:
+    """Return a function that gives the value of an ini key that pytest would read here."""
     from pathlib import Path
 
-    for name, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
-        for folder in (Path.cwd(), *Path.cwd().parents):
-            if (path := folder / name).is_file():
-                parser = ConfigParser(interpolation=None)
-                try:
-                    parser.read(path, "utf-8")
-                except (IniError, UnicodeDecodeError) as error:
-                    raise UsageError(f"{path}: {error}") from None
-                if parser.has_section(section):
-                    values = parser[section]
-                    return values.get
-    return lambda key: None
+    from _pytest.config.findpaths import locate_config
+    from pytest import UsageError as IniError
+
+    try:
+        _, _, found, _ = locate_config(Path.cwd(), [])
+    except IniError as error:
+        raise UsageError(str(error)) from None
+    return lambda key: found[key].value if key in found else None
 
 
 @main.command(context_settings=_CONTEXT | {"ignore_unknown_options": False})

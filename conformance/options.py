@@ -176,7 +176,7 @@ def settle(
 ) -> Settings:
     """Return each option's value. ``option_of`` takes a dest, ``ini_of`` a key; both give None or empty for unset.
 
-    Raises UsageError.
+    An ini value is text, or the lines of it. Raises UsageError.
     """
     values: dict[str, Any] = {}
     where: dict[str, str] = {}
@@ -188,7 +188,8 @@ def settle(
         elif text := environ.get(option.variable):
             values[name], where[name] = option.read(text, option.variable), option.variable
         elif text := ini_of(option.ini):
-            values[name], where[name] = option.read(text, option.ini), option.ini
+            lines = [text] if isinstance(text, str) else text
+            values[name], where[name] = option.read("\n".join(lines), option.ini), option.ini
         else:
             values[name] = [] if option.many else option.default
         option.check(values[name], where.get(name, option.switch))

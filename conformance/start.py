@@ -25,7 +25,11 @@ LAB = "embedded"
 
 def settings(config: pytest.Config) -> Settings:
     """Return the settings of a run. Raises UsageError."""
-    return settle(lambda dest: config.getoption(dest, None), config.getini)
+    try:
+        return settle(lambda dest: config.getoption(dest, None), config.getini)
+    except (TypeError, pytest.UsageError) as error:
+        # What pytest says of a value in a TOML file that is neither text nor a list of texts.
+        raise UsageError(str(error)) from None
 
 
 def begin(config: pytest.Config) -> Run:

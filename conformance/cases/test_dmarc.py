@@ -56,14 +56,14 @@ def test_dmarc_direct(dmarc: DmarcWalk) -> None:
     Then it does not matter whether a receiver walks the tree or reads the public suffix list.
     """
     source = dmarc.applied
-    bare = findings(
-        dict.fromkeys((dmarc.domain.name, dmarc.registered)),
-        lambda name: name if len(dmarc.record_texts(name)) != 1 else None,
-    )
+    names = list(dict.fromkeys((dmarc.domain.name, dmarc.registered)))
+    bare = findings(names, lambda name: None if dmarc.record_texts(name) else name)
     assert not bare, seen(
         f"no record at {listed(f'_dmarc.{name}' for name in bare)}; that of {source.domain} applies",
         fix="; ".join(_publish(name, source.record.text) for name in bare),
     )
+    if several := [name for name in names if len(dmarc.record_texts(name)) > 1]:
+        raise NotApplicable(f"_dmarc.{several[0]} has several records, see dmarc.single")
 
 
 @check(

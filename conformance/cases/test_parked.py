@@ -44,7 +44,7 @@ def test_parked_dmarc(parked_dmarc: DmarcWalk) -> None:
 
     No mail in its name is genuine, so that nothing is lost.
     """
-    assert parked_dmarc.source is not None, seen(parked_dmarc.absence)
+    assert parked_dmarc.own_source is not None, seen(parked_dmarc.absence)
     source = parked_dmarc.applied
     assert parked_dmarc.mildened == "reject", seen(
         f"the record of {source.domain} comes to {parked_dmarc.mildened or 'no policy'}: {quoted(source.record.text)}"

@@ -364,7 +364,7 @@ def test_ptr_own_domain(
     """
     assert any(registrable(name) in own_domains for name in ptr_names), seen(
         f"{listed(ptr_names)}: outside the fleet's domains ({listed(sorted(own_domains), 3)})",
-        fix=f"Publish: {address.reverse_name} IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
+        fix=f"Publish {address.reverse_name} IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
     )
 
 

@@ -213,7 +213,7 @@ def test_spf_has_end(spf: SpfRecords) -> None:
 
 
 def _open_ended(root: Node) -> bool:
-    return root.published.all is None and root.published.redirect is None
+    return root.ending.all is None and root.ending.redirect is None
 
 
 def _ending(roots: list[Node], end: str) -> str:

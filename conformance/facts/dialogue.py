@@ -222,7 +222,8 @@ class Dialogue:
         try:
             sock.setblocking(False)
             async with asyncio.timeout(call.timeout):
-                await asyncio.get_running_loop().sock_connect(sock, (call.target, call.listener.dial_port or call.listener.port))
+                port = call.listener.dial_port or call.listener.port
+                await asyncio.get_running_loop().sock_connect(sock, (call.target, port))
         except BaseException:
             sock.close()
             raise

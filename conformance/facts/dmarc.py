@@ -66,10 +66,16 @@ class DmarcWalk:
         return dmarc.policy_source(self.domain.name, self.records)
 
     @property
+    def own_source(self) -> dmarc.Source | None:
+        """The record that applies, unless it is a registry's above the domain. Raises as ``source``."""
+        source = self.source
+        return source if source and source.domain in self.below_suffix else None
+
+    @property
     def applied(self) -> dmarc.Source:
-        """The record that applies. Raises Undetermined, and NotApplicable when none does."""
-        if (source := self.source) is None:
-            raise NotApplicable(f"no DMARC record applies to {self.domain.name}, see dmarc.exists")
+        """The record of the owner that applies. Raises Undetermined, and NotApplicable when none does."""
+        if (source := self.own_source) is None:
+            raise NotApplicable(f"no DMARC record of its owner applies to {self.domain.name}, see dmarc.exists")
         return source
 
     @property
@@ -152,10 +158,10 @@ class DmarcWalk:
         said = f"{self.own.question} answered {self.own.describe()}"
         if len(self.own_records) > 1:
             said = f"{self.own.question} has {len(self.own_records)} records, which discard each other"
-        if parents := self.below_suffix[1:]:
+        if parents := [name for name in self.below_suffix[1:] if not self.records[name]]:
             said += f"; none at {listed(f'_dmarc.{name}' for name in parents)} either"
-        suffixes = [name for name, record in self.records.items() if record and name not in self.below_suffix]
-        return f"{said}; only receivers by RFC 9989 see that of {listed(suffixes)}" if suffixes else said
+        above = [name for name, record in self.records.items() if record]
+        return f"{said}; only receivers by RFC 9989 see that of {listed(above)}" if above else said
 
     @property
     def suggestion(self) -> str:
@@ -254,7 +260,7 @@ async def report_destinations(ask: Asker, domain: Domain) -> ReportDestinations:
 
 def _source(walk: DmarcWalk) -> dmarc.Source | None:
     try:
-        return walk.source
+        return walk.own_source
     except Undetermined:
         return None
 

@@ -131,7 +131,7 @@ class Prober:
             session = await self._distrusting(call, session)
         shook_hands = session.tls_version or (session.stage == "handshake" and session.end is not End.TIMEOUT)
         if self._old_tls and shook_hands:
-            verdict, error = await self._takes_old(call)
+            verdict, error = await self._takes_old(call, bool(session.tls_version))
             session = replace(session, old_tls=verdict, old_tls_error=error)
         return session
 
@@ -154,8 +154,11 @@ class Prober:
             return replace(first, error=f"{first.error}; a second session ended: {second.end.value} ({second.error})")
         return second
 
-    async def _takes_old(self, call: Call) -> tuple[str, str]:
-        """Offer TLS 1.0 and 1.1 alone; return ``accepted`` or ``refused``, or nothing and why."""
+    async def _takes_old(self, call: Call, takes_new: bool) -> tuple[str, str]:
+        """Offer TLS 1.0 and 1.1 alone; return ``accepted`` or ``refused``, or nothing and why.
+
+        A server that has just spoken a newer version and now hangs up refuses too: many send no alert.
+        """
         call.transcript.note("connecting again to offer TLS 1.0 and 1.1 only")
         try:
             context = certificate.offering_old()
@@ -164,6 +167,7 @@ class Prober:
         session, failure = await self._hold(call, context, "not asked for")
         if session.tls_version:
             return "accepted", ""
-        if certificate.refuses_version(failure):
+        hung_up = session.stage == "handshake" and session.end in (End.CLOSED, End.RESET)
+        if certificate.refuses_version(failure) or (takes_new and hung_up):
             return "refused", ""
         return "", f"{session.end.value} at {session.stage or 'starttls'}: {session.error or 'not offered'}"

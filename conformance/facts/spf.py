@@ -88,6 +88,15 @@ class Node:
             raise NotApplicable(f"{self.name} has {len(texts)} SPF records, see spf.single")
         return self.record or spf.Record(texts[0], ())
 
+    @property
+    def ending(self) -> spf.Record:
+        """The record, if its end can be told. Raises as ``published``, and NotApplicable for a garbled last term."""
+        record = self.published
+        last = record.text.rstrip(" ").rpartition(" ")[2]
+        if record.all is None and self.errors and self.errors[-1].text == last:
+            raise NotApplicable(f"the last term of {self.name} cannot be read, see spf.syntax")
+        return record
+
     def judged(self) -> Node:
         """Return this node. Raises Undetermined and NotApplicable as ``published``."""
         _ = self.published
@@ -185,8 +194,8 @@ class Node:
 
         Raises Undetermined, and NotApplicable as ``published`` and where redirect leads to no record.
         """
-        if self.published.all:
-            return f"{self.published.all}all"
+        if self.ending.all:
+            return f"{self.ending.all}all"
         onward = next((look for look in self.looks if look.term.name == "redirect"), None)
         if onward is None:
             return ""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import known_tld
-from conformance.reading.ptrname import judge
+from conformance.reading.ptrname import isp_words, judge
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -52,15 +52,13 @@ class Address:
 
     @property
     def fit_names(self) -> tuple[str, ...]:
-        """Names that are fit to be published for this address: its HELO name and its host's own, if people gave them."""
-        return tuple(
-            name
-            for name in dict.fromkeys((self.helo, self.host))
-            if is_qualified(name)
-            and not check_syntax(name)
-            and known_tld(name)
-            and judge(name, self.ip).kind not in ("dynamic", "generic", "invalid")
-        )
+        """Names fit to be published for this address: its HELO name and its host's own, where people gave them."""
+        return tuple(name for name in dict.fromkeys((self.helo, self.host)) if self._fits(name))
+
+    def _fits(self, name: str) -> bool:
+        if not is_qualified(name) or check_syntax(name) or not known_tld(name) or isp_words(name):
+            return False
+        return judge(name, self.ip).kind in ("named", "suspect")
 
     @property
     def proper_name(self) -> str:

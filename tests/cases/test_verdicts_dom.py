@@ -122,5 +122,5 @@ def test_findings_of_parked_domains(name: str, change: Zone, text: str, level: s
 
 def test_nothing_to_park() -> None:
     assert parked("null_mx", {}) == Verdict(PASS)
-    inherited = {"_dmarc.com TXT": ["v=DMARC1; p=none; sp=reject"]}
-    assert parked("dmarc", inherited) == Verdict(PASS)
+    registry = {"_dmarc.com TXT": ["v=DMARC1; p=reject; psd=y"]}
+    assert "only receivers by RFC 9989 see that of com" in parked("dmarc", registry).text

@@ -134,13 +134,11 @@ def environment(world: World | None = None, **variables: str) -> dict[str, str]:
     return kept | variables
 
 
-def interruptible() -> None:
-    """Let a child be interrupted, also where this process is a script's background job."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def start(arguments: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start Python with some arguments."""
+def start(
+    arguments: Sequence[str], cwd: Path, environ: Mapping[str, str], *, background: bool = False
+) -> subprocess.Popen[str]:
+    """Start Python with some arguments; ``background``: as a script's background job, which ignores SIGINT."""
+    disposition = signal.SIG_IGN if background else signal.SIG_DFL
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=cwd,
@@ -148,7 +146,7 @@ def start(arguments: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> su
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=interruptible,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
     )
 
 

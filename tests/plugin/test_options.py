@@ -51,6 +51,7 @@ def test_many_values_stand_on_lines_of_their_own() -> None:
     settings = settle({}.get, {"mailconform_rules": "ptr.*\n  helo.*\n"}.get, {"MAILCONFORM_RESOLVER": "::1\n127.0.0.1"})
     assert settings["rules"] == ["ptr.*", "helo.*"]
     assert settings["resolver"] == ["::1", "127.0.0.1"]
+    assert settle({}.get, {"mailconform_rules": ["ptr.*", "helo.*"]}.get, {})["rules"] == ["ptr.*", "helo.*"]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,19 @@ def test_the_ini_file_says_what_is_usual(
     ran = inside(inventories / "good.yml", "-p", "no:cacheprovider", "--level=must", folder="told")
     assert set(ran.weights) == {"ptr.syntax"}
     assert ran.document["run"]["level"] == "must"
+
+
+def test_toml_files_say_what_is_usual_too(
+    inside: Inside, inventories: Path, pytester: pytest.Pytester
+) -> None:
+    options = ["-p", "no:cacheprovider", "--collect-only", "-q"]
+    pytester.makefile(".toml", pytest='[pytest]\nmailconform_rules = ["ptr.exists", "ptr.single"]')
+    ran = inside(inventories / "good.yml", *options)
+    assert "2/" in ran.out.splitlines()[-1]
+    pytester.makefile(".toml", pytest="[pytest]\nmailconform_level = 3")
+    ran = inside(inventories / "good.yml", *options)
+    assert ran.status == 4
+    assert "mailconform_level" in ran.err
 
 
 def profiled(tmp_path: Path) -> Path:

@@ -28,13 +28,16 @@ REPORTED = ("fail", "advice", "waived", "undetermined")
 def keys() -> dict[str, str]:
     """Public keys for worlds, by name, in base64."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers, generate_private_key
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     spki = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     made = {
         f"rsa{bits}": generate_private_key(65537, bits).public_key().public_bytes(*spki) for bits in (1024, 2048)
     }
+    for bits in (512, 4096, 5120):
+        # Nobody signs with these, so that any odd modulus of the size will do.
+        made[f"rsa{bits}"] = RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key().public_bytes(*spki)
     made["rsa2048pkcs1"] = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     made["ed25519"] = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return {name: base64.b64encode(key).decode() for name, key in made.items()}
