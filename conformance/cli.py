@@ -35,8 +35,8 @@ def _statuses() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        error.exit_code = 4
-        raise
+        error.show()
+        raise SystemExit(4) from None
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         raise SystemExit(2) from None
@@ -84,12 +84,12 @@ def _ini() -> Callable[[str], Any]:
     """Return a function that gives the value of an ini key that pytest would read here."""
     from pathlib import Path
 
+    import pytest
     from _pytest.config.findpaths import locate_config
-    from pytest import UsageError as IniError
 
     try:
         _, _, found, _ = locate_config(Path.cwd(), [])
-    except IniError as error:
+    except pytest.UsageError as error:
         raise UsageError(str(error)) from None
     return lambda key: found[key].value if key in found else None
 

@@ -22,6 +22,8 @@ _SHOWN = 3
 """Errors of our own that are shown with the way to them."""
 _WIDE = 1000
 """Characters of one line that are shown: a record with its fix is longer than a terminal's line."""
+_LOG_WIDTH = 120
+"""Columns where the output is no terminal."""
 _LINES = 80
 """Lines of an SMTP session that are shown."""
 
@@ -89,6 +91,12 @@ def _observed(one: Answer | Session) -> Iterator[str]:
         yield f"{len(one.lines) - _LINES} more lines in facts.json"
 
 
+def _width(terminalreporter: Any) -> int:
+    """Return the columns to write: those of the terminal, and enough to read a log by where there is none."""
+    wide: int = terminalreporter._tw.fullwidth
+    return wide if terminalreporter.isatty else max(wide, _LOG_WIDTH)
+
+
 class Reporter:
     """Collects the results of a run, in pytest's only process or in the controller of pytest-xdist."""
 
@@ -147,7 +155,7 @@ class Reporter:
             self._run.document,
             quiet=quiet,
             color=terminalreporter.hasmarkup,
-            width=terminalreporter._tw.fullwidth,
+            width=_width(terminalreporter),
             report_path=self._run.folder / "report.html",
         )
         if not quiet:

@@ -288,6 +288,12 @@ def test_every_rule_that_is_named_exists() -> None:
     assert named - set(checks()) <= {"ptr.no-underscore", "parked.example"}, "but for a rule to be begun, and a domain"
 
 
+def test_hosts_of_the_lab_that_are_named_exist() -> None:
+    named = set(re.findall(r"[\w-]+\.example\.net", (ROOT / "docs" / "lab.md").read_text("utf-8")))
+    assert len(named) > 2
+    assert not [name for name in named if name not in (ROOT / "inventories" / "lab" / "hosts.yml").read_text("utf-8")]
+
+
 def test_links_lead_somewhere() -> None:
     dead = [
         f"{path.name}: {target}"

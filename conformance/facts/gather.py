@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime
+import socket
 import sys
 import time
 import traceback
@@ -16,11 +17,13 @@ from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Fleet
+from conformance.fleet.model import Fleet, Listener
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.orgdomain import registrable
 
 Progress = Callable[[str], None]
+
+_OWN_NAME_SECONDS = 5.0
 
 _TRACEBACKS = 3
 """Errors of our own that are shown with the way to them."""
@@ -76,7 +79,8 @@ async def _gather(
         servers, timeout=limits.dns_timeout, retries=limits.dns_retries, rate=limits.dns_rate, zone_of=zone_of
     )
     async with resolver:
-        live = Live(store, resolver, _prober(limits, resolver))
+        dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
+        live = Live(store, resolver, await _prober(limits, resolver) if dials else None)
         work = asyncio.gather(*(_build(one, live, fleet, gathering) for one in wanted))
         watcher = asyncio.create_task(_watch(store, resolver, progress))
         try:
@@ -87,19 +91,25 @@ async def _gather(
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-def _prober(limits: Limits, resolver: Any) -> Any:
-    if limits.probe == "none":
-        return None
-    import socket
-
+async def _prober(limits: Limits, resolver: Any) -> Any:
     from conformance.facts.smtp import Prober
 
     return Prober(
-        ehlo=limits.ehlo or socket.getfqdn(),
+        ehlo=limits.ehlo or await _own_name(),
         timeout=limits.smtp_timeout,
         sessions=limits.smtp_sessions,
         resolve=_resolving(resolver) if limits.resolvers else None,
     )
+
+
+async def _own_name() -> str:
+    """Return the name of this machine, without its domain where DNS does not tell that in time."""
+    short = socket.gethostname()
+    try:
+        async with asyncio.timeout(_OWN_NAME_SECONDS):
+            return short if "." in short else await asyncio.to_thread(socket.getfqdn)
+    except TimeoutError:
+        return short
 
 
 def _resolving(resolver: Any) -> Callable[[str], Awaitable[Sequence[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -82,7 +83,7 @@ def _adapter() -> TypeAdapter[Snapshot]:
 
 
 def dump(store: Store, gathering: Gathering) -> str:
-    """Return a store as JSON text."""
+    """Return a store as JSON text, in ASCII: a terminal that is shown the file must not obey it."""
     snapshot = Snapshot(
         schema=VERSION,
         gathered=gathering.gathered,
@@ -95,7 +96,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
     )
-    return _adapter().dump_json(snapshot, exclude_defaults=True, indent=1).decode()
+    return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
 
 
 def load(path: str) -> Snapshot:

@@ -184,7 +184,7 @@ def test_a_resolver_that_dies_in_the_middle_and_recovers() -> None:
 
 def test_servfail_is_life() -> None:
     async def run() -> None:
-        async with asking(lambda asked: reply(asked, rcode="SERVFAIL")) as (server, resolver):
+        async with asking(lambda asked: reply(asked, rcode="SERVFAIL"), timeout=2.0) as (server, resolver):
             answers = await ask_all(resolver, questions("bad.example") + questions("worse.example"))
             assert {answer.rcode for answer in answers} == {"SERVFAIL"}
             assert causes(answers) == {

@@ -34,14 +34,21 @@ def inventories(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # What a run imports late would be imported anew by every run inside this process.
-for late in ("asked", "fixtures", "reporting", "report.page", "report.terminal", "facts.dns", "facts.smtp", "facts.live"):
+for late in (
+    "asked",
+    "fixtures",
+    "reporting",
+    "report.page",
+    "report.terminal",
+    "facts.dns",
+    "facts.smtp",
+    "facts.live",
+):
     importlib.import_module(f"conformance.{late}")
 
 
 @pytest.fixture
-def inside(
-    pytester: pytest.Pytester, world: World, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., fleet.Ran]:
+def inside(pytester: pytest.Pytester, world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., fleet.Ran]:
     """Return a function that judges an inventory inside this process, with the options that it is given.
 
     The page takes longer than the rest of such a run; runs in processes of their own write it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +54,7 @@ def served(zones: Mapping[str, str] = ZONES, faults: Sequence[str] = FAULTS, **l
 def host(number: int, world: World | None = None, **variables: Any) -> dict[str, Any]:
     """Return the variables of one host, without prefix. The first has a listener when there is a world."""
     name = f"mx{number}.example.com"
-    values = {"helo": name, "send_from": [f"203.0.113.{number}"], "sends_for": ["example.com"]}
+    values: dict[str, Any] = {"helo": name, "send_from": [f"203.0.113.{number}"], "sends_for": ["example.com"]}
     if world is not None and number == 1:
         values |= {"connect_to": "127.0.0.1"}
         values |= {"listen": [{"port": 25, "tls": "starttls", "dial_port": world.ports["mx1.example.com", 25]}]}
@@ -64,7 +63,11 @@ def host(number: int, world: World | None = None, **variables: Any) -> dict[str,
 
 def inventory(path: Path, hosts: Mapping[str, Mapping[str, Any]], **variables: Any) -> Path:
     """Write an inventory and return its path. JSON is YAML."""
-    shared = {"domains": {"example.com": {}}, "role": "mta_out", "treat_as_public": ["203.0.113.0/24"]} | variables
+    shared: dict[str, Any] = {
+        "domains": {"example.com": {}},
+        "role": "mta_out",
+        "treat_as_public": ["203.0.113.0/24"],
+    } | variables
     prefixed = {f"mailconform_{key}": value for key, value in shared.items()}
     path.write_text(json.dumps({"all": {"vars": prefixed, "hosts": hosts}}, indent=1))
     return path
@@ -118,7 +121,7 @@ class Ran:
     @property
     def cases(self) -> dict[tuple[str, str], ElementTree.Element]:
         """Test cases of junit.xml by class name and name."""
-        tree = ElementTree.parse(self.folder / "junit.xml")  # noqa: S314
+        tree = ElementTree.parse(self.folder / "junit.xml")
         return {(case.attrib["classname"], case.attrib["name"]): case for case in tree.iter("testcase")}
 
 
@@ -134,19 +137,26 @@ def environment(world: World | None = None, **variables: str) -> dict[str, str]:
     return kept | variables
 
 
+_LAUNCH = """
+import os, signal, sys
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+"""What SIGINT does is inherited, and not the same in a script's background job as elsewhere."""
+
+
 def start(
     arguments: Sequence[str], cwd: Path, environ: Mapping[str, str], *, background: bool = False
 ) -> subprocess.Popen[str]:
     """Start Python with some arguments; ``background``: as a script's background job, which ignores SIGINT."""
-    disposition = signal.SIG_IGN if background else signal.SIG_DFL
+    disposition = "SIG_IGN" if background else "SIG_DFL"
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [sys.executable, "-c", _LAUNCH, disposition, *arguments],
         cwd=cwd,
         env=environ,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
     )
 
 

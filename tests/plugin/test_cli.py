@@ -59,10 +59,21 @@ def test_nothing_heavy_is_imported_to_say_a_few_words(away: Path, arguments: lis
         err.seek(0)
         imported = {line.rpartition("|")[2].strip() for line in err}
     assert status == 0
-    print(f"{' '.join(arguments)}: {used.ru_utime + used.ru_stime:.3f} s of CPU")
+    sys.stdout.write(f"{' '.join(arguments)}: {used.ru_utime + used.ru_stime:.3f} s of CPU\n")
     assert used.ru_utime + used.ru_stime < SECONDS
     assert "click" in imported
-    heavy = {"pytest", "_pytest", "dns", "pydantic", "cryptography", "spf", "jinja2", "aiosmtplib", "asyncio", "ansible"}
+    heavy = {
+        "pytest",
+        "_pytest",
+        "dns",
+        "pydantic",
+        "cryptography",
+        "spf",
+        "jinja2",
+        "aiosmtplib",
+        "asyncio",
+        "ansible",
+    }
     assert not heavy & imported
 
 
@@ -86,7 +97,10 @@ def test_explain() -> None:
 def test_lists_of_rules_and_profiles() -> None:
     lines = mailconform("list", "rules").output.splitlines()
     assert [line.split()[1] for line in lines] == list(checks())
-    zendesk = {line.split()[1]: line.split()[0] for line in mailconform("list", "rules", "--profile=zendesk").output.splitlines()}
+    zendesk = {
+        line.split()[1]: line.split()[0]
+        for line in mailconform("list", "rules", "--profile=zendesk").output.splitlines()
+    }
     assert zendesk == {name: profiles.level(check, ["zendesk"]) or "-" for name, check in checks().items()}
     assert "-" in zendesk.values()
     done = mailconform("list", "rules", "--profile=gogle")
@@ -135,7 +149,9 @@ def test_the_nearest_ini_file_counts_as_for_pytest(hosts: Path, away: Path, monk
     (away / "near").mkdir()
     monkeypatch.chdir(away / "near")
     assert len(mailconform("list", "hosts").output.splitlines()) == 2
-    (away / "near" / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmailconform_inventory = ['nowhere.yml']\n")
+    (away / "near" / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\nmailconform_inventory = ['nowhere.yml']\n"
+    )
     done = mailconform("list", "hosts")
     assert (done.exit_code, "nowhere.yml" in done.stderr) == (4, True)
     assert len(mailconform("list", "hosts", "--inventory", hosts).output.splitlines()) == 2

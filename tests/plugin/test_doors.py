@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def runs(
     world: World, inventories: Path, installed: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, fleet.Ran]]:
+) -> dict[str, fleet.Ran]:
     """The same run by each door, all at the same time."""
     inventory = f"--inventory={inventories / 'dark.yml'}"
     environ = fleet.environment(world, PYTHONPATH=installed)
@@ -44,7 +43,7 @@ def runs(
     }
     places = folders | {"checkout": fleet.ROOT}
     started = {door: fleet.start(argument, places[door], environ) for door, argument in arguments.items()}
-    yield {door: fleet.ended(process, folders[door] / "told") for door, process in started.items()}
+    return {door: fleet.ended(process, folders[door] / "told") for door, process in started.items()}
 
 
 def test_every_door_leads_to_the_same_results(runs: dict[str, fleet.Ran]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ from tests.plugin import fleet
 pytest_plugins = ("pytester",)
 
 Inside = Callable[..., fleet.Ran]
+
+
+def at(values: Mapping[str, Any]) -> Callable[[str], Any]:
+    def value(key: str) -> Any:
+        return values.get(key)
+
+    return value
 
 
 def texts(option: Option) -> tuple[str, str, str]:
@@ -38,7 +45,7 @@ def test_command_line_environment_ini_default(option: Option) -> None:
     environ, inis = {option.variable: variable}, {option.ini: ini}
 
     def settled(given: dict[str, Any], environ: dict[str, str], inis: dict[str, str]) -> tuple[Any, str | None, bool]:
-        settings = settle(given.get, inis.get, environ)
+        settings = settle(at(given), at(inis), environ)
         return settings[option.name], settings.where.get(option.name), option.name in settings.given
 
     assert settled(given, environ, inis) == (given[option.dest], option.switch, True)
@@ -48,10 +55,12 @@ def test_command_line_environment_ini_default(option: Option) -> None:
 
 
 def test_many_values_stand_on_lines_of_their_own() -> None:
-    settings = settle({}.get, {"mailconform_rules": "ptr.*\n  helo.*\n"}.get, {"MAILCONFORM_RESOLVER": "::1\n127.0.0.1"})
+    settings = settle(
+        at({}), at({"mailconform_rules": "ptr.*\n  helo.*\n"}), {"MAILCONFORM_RESOLVER": "::1\n127.0.0.1"}
+    )
     assert settings["rules"] == ["ptr.*", "helo.*"]
     assert settings["resolver"] == ["::1", "127.0.0.1"]
-    assert settle({}.get, {"mailconform_rules": ["ptr.*", "helo.*"]}.get, {})["rules"] == ["ptr.*", "helo.*"]
+    assert settle(at({}), at({"mailconform_rules": ["ptr.*", "helo.*"]}), {})["rules"] == ["ptr.*", "helo.*"]
 
 
 @pytest.mark.parametrize(
@@ -74,12 +83,12 @@ def test_many_values_stand_on_lines_of_their_own() -> None:
 def test_a_bad_value_is_refused_where_it_was_written(name: str, value: str) -> None:
     option = next(option for option in OPTIONS if option.name == name)
     with pytest.raises(UsageError, match=option.variable):
-        settle({}.get, {}.get, {option.variable: value})
+        settle(at({}), at({}), {option.variable: value})
     with pytest.raises(UsageError, match=option.ini):
-        settle({}.get, {option.ini: value}.get, {})
+        settle(at({}), at({option.ini: value}), {})
     if option.number and value != "soon":
         with pytest.raises(UsageError, match=option.switch):
-            settle({option.dest: float(value)}.get, {}.get, {})
+            settle(at({option.dest: float(value)}), at({}), {})
 
 
 @pytest.mark.parametrize(
@@ -124,7 +133,7 @@ def test_a_bad_value_ends_with_4(
 
 
 def test_everything_that_is_wrong_is_said_at_once(inside: Inside, tmp_path: Path) -> None:
-    wrong = {"levels": {"ptr.exist": "off", "none.such": "must"}, "profile": "gogle"}
+    wrong: dict[str, Any] = {"levels": {"ptr.exist": "off", "none.such": "must"}, "profile": "gogle"}
     path = fleet.inventory(tmp_path / "hosts.yml", fleet.numbered(1, 2, **wrong))
     ran = inside(path, "--skip-rules=x.*")
     assert ran.status == 4
@@ -160,9 +169,7 @@ def test_the_ini_file_says_what_is_usual(
     assert ran.document["run"]["level"] == "must"
 
 
-def test_toml_files_say_what_is_usual_too(
-    inside: Inside, inventories: Path, pytester: pytest.Pytester
-) -> None:
+def test_toml_files_say_what_is_usual_too(inside: Inside, inventories: Path, pytester: pytest.Pytester) -> None:
     options = ["-p", "no:cacheprovider", "--collect-only", "-q"]
     pytester.makefile(".toml", pytest='[pytest]\nmailconform_rules = ["ptr.exists", "ptr.single"]')
     ran = inside(inventories / "good.yml", *options)

@@ -136,9 +136,7 @@ def defects(ran: fleet.Ran) -> dict[str, dict[str, Any]]:
     return {one["check"]: one for one in ran.results if "traceback" in one.get("extra", {})}
 
 
-def test_an_error_in_a_check_is_an_internal_error(
-    inside: Inside, inventories: Path, pytester: pytest.Pytester
-) -> None:
+def test_an_error_in_a_check_is_an_internal_error(inside: Inside, inventories: Path, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_broken=BROKEN)
     options = ["-k", "own_ or ptr_exists", "-p", "no:cacheprovider", "test_broken.py"]
     ran = inside(inventories / "good.yml", *options)

@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from conformance.facts.answer import Answer, Status
+from conformance.facts.answer import Answer, Record, Status
 from conformance.facts.session import Certificate, End, Line, Reply, Session
 from conformance.facts.snapshot import Gathering, SnapshotError, dump, load
 from conformance.facts.store import Store
@@ -55,7 +56,9 @@ def test_what_was_not_gathered_is_undetermined_in_a_replay(inside: Inside, inven
     assert again.status == 6
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', "\x00", '{"schema": 2, "gathered": "now"}', "results"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 1}', "\x00", '{"schema": 2, "gathered": "now"}', "results"]
+)
 def test_a_file_that_is_no_snapshot_is_refused(inside: Inside, inventories: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "facts.json"
     if text == "results":
@@ -69,7 +72,8 @@ def test_a_file_that_is_no_snapshot_is_refused(inside: Inside, inventories: Path
 def test_a_snapshot_keeps_everything(tmp_path: Path) -> None:
     octets = "".join(map(chr, range(256)))
     store = Store()
-    for number, record in enumerate([("10", "20"), (10, "mx.example"), ("one",), (octets, ""), octets, ()]):
+    records: list[Record] = [("10", "20"), (10, "mx.example"), ("one",), (octets, ""), octets, ()]
+    for number, record in enumerate(records):
         store.add(
             Answer(
                 f"{number}.example",
@@ -130,7 +134,7 @@ def test_results_are_written_while_a_run_is_under_way(tmp_path: Path, monkeypatc
     from conformance.report import results
 
     clock = [0.0]
-    monkeypatch.setattr(results.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("conformance.report.results.time", SimpleNamespace(monotonic=lambda: clock[0]))
     kept = results.Results(tmp_path, Fleet(mtas=()), {}, Level.MUST)
     kept.expected = {str(number): f"x.y {number}" for number in range(4)}
     kept.write(exit_status=2)

@@ -15,9 +15,7 @@ pytest_plugins = ("pytester",)
 Inside = Callable[..., fleet.Ran]
 
 
-def test_a_run_asks_what_the_selected_checks_need_and_no_more(
-    inside: Inside, world: World, inventories: Path
-) -> None:
+def test_a_run_asks_what_the_selected_checks_need_and_no_more(inside: Inside, world: World, inventories: Path) -> None:
     contacts, queries = len(world.contacts()), len(world.queries())
     ran = inside(inventories / "good.yml", "-k", "ptr", "-p", "no:cacheprovider")
     assert ran.status == 0, ran.said

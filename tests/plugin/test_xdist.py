@@ -58,7 +58,9 @@ def test_workers_judge_what_one_of_them_gathered(
     assert ran.cases.keys() == alone.cases.keys()
     page = (ran.folder / "report.html").read_text("utf-8")
     assert "1.113.0.203.in-addr.arpa PTR" in page
-    logs = [test["log"] for tests in blob((tmp_path / "page.html").read_text("utf-8"))["tests"].values() for test in tests]
+    logs = [
+        test["log"] for tests in blob((tmp_path / "page.html").read_text("utf-8"))["tests"].values() for test in tests
+    ]
     assert len(logs) == len(ran.results)
     assert any("1.113.0.203.in-addr.arpa PTR: mx1.example.com (127.0.0.1:" in log for log in logs)
     assert not list(tmp_path.glob("mailconform-*"))

@@ -107,7 +107,6 @@ def test_the_verdict_comes_first() -> None:
         ({"dns": "replay", "replay": "old/facts.json"}, "replay of old/facts.json: not the network of now"),
         ({"dns": "proposed"}, "a change that is not live"),
         ({"complete": False, "exit": 2, "unreached": ["ptr.exists mx9"]}, "Not reached ptr.exists mx9"),
-        ({"gate": "none"}, "Nothing gates in this run"),
         ({"warnings": ["duplicate key"]}, "duplicate key"),
     ],
 )

@@ -32,9 +32,7 @@ def keys() -> dict[str, str]:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     spki = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    made = {
-        f"rsa{bits}": generate_private_key(65537, bits).public_key().public_bytes(*spki) for bits in (1024, 2048)
-    }
+    made = {f"rsa{bits}": generate_private_key(65537, bits).public_key().public_bytes(*spki) for bits in (1024, 2048)}
     for bits in (512, 4096, 5120):
         # Nobody signs with these, so that any odd modulus of the size will do.
         made[f"rsa{bits}"] = RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key().public_bytes(*spki)
