@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import socket
 import struct
 from collections import deque
@@ -27,8 +26,7 @@ FAREWELL = 1.0
 MAX_CONTACTS = 10_000
 
 _EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES")
-_SO_ATTACH_FILTER = 26
-_BPF_RETURN = 0x06
+_FILL_SECONDS = 5.0
 _GARBAGE = bytes(range(0x80, 0x100)) + b"\r\n"
 _VERSION_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 """Fatal alert 70, protocol_version (RFC 5246 section 7.2)."""
@@ -64,14 +62,15 @@ class Running(Protocol):
 
 
 @dataclass(slots=True)
-class _Socket:
-    """A bound socket that nobody serves."""
+class _Sockets:
+    """Sockets that nobody serves."""
 
     port: int
-    _socket: socket.socket
+    _sockets: tuple[socket.socket, ...]
 
     def close(self) -> None:
-        self._socket.close()
+        for one in self._sockets:
+            one.close()
 
 
 @dataclass(slots=True)
@@ -87,13 +86,16 @@ class _Server:
 
 
 def deaf(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> Running:
-    """Bind a socket on which every packet is dropped: a host or name server that is silent. Raises OSError."""
+    """Bind a socket at which nothing is ever answered: a host or name server that is silent. Raises OSError.
+
+    Linux drops connection requests while the queue of unaccepted connections is full, so one of our own fills it.
+    """
     listener = _bind(host, port, kind)
-    instruction = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(instruction)))
+    sockets = [listener]
     if kind == socket.SOCK_STREAM:
-        listener.listen()
-    return _Socket(listener.getsockname()[1], listener)
+        listener.listen(0)
+        sockets.append(socket.create_connection(listener.getsockname()[:2], _FILL_SECONDS))
+    return _Sockets(listener.getsockname()[1], tuple(sockets))
 
 
 def _bind(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
@@ -121,7 +123,7 @@ async def serve(
     listener = _bind(host, port)
     if spec.behaviour == Behaviour.REFUSE:
         # Bound but not listening: connections are refused, and nobody else can take the port.
-        return _Socket(listener.getsockname()[1], listener)
+        return _Sockets(listener.getsockname()[1], (listener,))
     sessions: set[asyncio.Task[None]] = set()
     log = deque[Contact](maxlen=MAX_CONTACTS) if contacts is None else contacts
 

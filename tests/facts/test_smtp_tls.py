@@ -295,7 +295,7 @@ def dial_alerting(context: ssl.SSLContext, alerts_at: int) -> tuple[Session, int
         while line := await reader.readline():
             writer.write(answers[line[:4]])
             if line[:4] == b"STAR" and server.connections == alerts_at:
-                writer.write(alert_for(await reader.read(10_000), context))
+                writer.write(await alert_for(reader, context))
                 return
             if line[:4] == b"STAR":
                 await writer.start_tls(context)
@@ -308,13 +308,19 @@ def dial_alerting(context: ssl.SSLContext, alerts_at: int) -> tuple[Session, int
     return asyncio.run(run()), server.connections
 
 
-def alert_for(hello: bytes, context: ssl.SSLContext) -> bytes:
-    """Return what OpenSSL answers to a client's first flight that it does not take."""
+async def alert_for(reader: asyncio.StreamReader, context: ssl.SSLContext) -> bytes:
+    """Return what OpenSSL answers to a client's first flight that it does not take, however many pieces it comes in."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    incoming.write(hello)
-    with pytest.raises(ssl.SSLError, match="protocol"):
-        context.wrap_bio(incoming, outgoing, server_side=True).do_handshake()
-    return outgoing.read()
+    handshake = context.wrap_bio(incoming, outgoing, server_side=True)
+    while True:
+        incoming.write(await reader.read(10_000))
+        try:
+            handshake.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError as error:
+            assert "protocol" in str(error)
+            return outgoing.read()
 
 
 def speaking_old(context: ssl.SSLContext, *, only: bool = False) -> ssl.SSLContext:

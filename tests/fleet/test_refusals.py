@@ -228,7 +228,10 @@ def test_a_source_that_hangs_is_named_and_killed(tree: Tree) -> None:
 @pytest.mark.parametrize("deadly", [signal.SIGINT, signal.SIGKILL])
 def test_children_end_with_the_process_that_reads(tree: Tree, deadly: signal.Signals) -> None:
     here = tree({"dyn": "#!/bin/sh\necho $$ > pid\nsleep 60\n"})
-    code = "import sys; from conformance.fleet.ansible import load; load(['dyn'])"
+    code = (
+        "import signal; from conformance.fleet.ansible import load; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); load(['dyn'])"
+    )
     root = Path(__file__).parents[2]
     reader = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL

@@ -115,7 +115,8 @@ def test_a_tree_with_the_package_is_not_a_reason_to_collect_it(
     done = pytester.runpytest_inprocess("-p", "conformance.plugin", "-p", "no:cacheprovider", *tree)
     done.assert_outcomes(passed=1)
     assert done.ret == 0
-    assert "mailconform" not in done.stdout.str().replace(str(fleet.ROOT), "")
+    assert "mailconform:" not in done.stdout.str()
+    assert "conformance" not in done.stdout.str().replace(str(fleet.ROOT), "")
 
 
 def test_a_checkout_behind_a_link_is_a_checkout(inventories: Path, pytester: pytest.Pytester) -> None:
