@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from conformance.reading.hostname import check_syntax, is_qualified
-from conformance.reading.orgdomain import known_tld
+from conformance.reading.orgdomain import known_tld, to_ascii
 from conformance.reading.ptrname import isp_words, judge
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -52,8 +52,12 @@ class Address:
 
     @property
     def fit_names(self) -> tuple[str, ...]:
-        """Names fit to be published for this address: its HELO name and its host's own, where people gave them."""
-        return tuple(name for name in dict.fromkeys((self.helo, self.host)) if self._fits(name))
+        """Names fit to be published for this address: its HELO name and its host's own, where people gave them.
+
+        A HELO name that is fit but for its spelling (U-labels, a final dot) counts as DNS would spell it.
+        """
+        spelled = to_ascii(self.helo) or ""
+        return tuple(name for name in dict.fromkeys((self.helo, spelled, self.host)) if self._fits(name))
 
     def _fits(self, name: str) -> bool:
         if not is_qualified(name) or check_syntax(name) or not known_tld(name) or isp_words(name):
