@@ -16,10 +16,28 @@ _BEGINS_TERM = re.compile(
 
 
 def publish(name: str, text: str) -> str:
-    """Return the words that ask for a TXT record, in strings of at most 255 octets (RFC 7208 section 3.3)."""
-    pieces = [text[start : start + 255] for start in range(0, len(text), 255)]
-    strings = (piece.replace("\\", "\\\\").replace('"', '\\"') for piece in pieces or [""])
-    return f"Publish: {name}. IN TXT " + " ".join(f'"{piece}"' for piece in strings)
+    """Return the words that ask for a TXT record, as a zone file takes it."""
+    return f"Publish: {name}. IN TXT {txt_data(text)}"
+
+
+def txt_data(text: str) -> str:
+    """Return a TXT value as quoted strings for a zone file, each of at most 255 octets (RFC 1035 section 3.3.14).
+
+    ``text`` is octets decoded as Latin-1, as answers keep them; a text beyond Latin-1 is taken as UTF-8. Quotes,
+    backslashes and what is not printable ASCII are escaped (RFC 1035 section 5.1).
+    """
+    try:
+        octets = text.encode("latin-1")
+    except UnicodeEncodeError:
+        octets = text.encode("utf-8", "replace")
+    parts = [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
+    return " ".join(f'"{"".join(_zone_octet(octet) for octet in part)}"' for part in parts)
+
+
+def _zone_octet(octet: int) -> str:
+    if octet in b'"\\':
+        return f"\\{octet:c}"
+    return chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
 
 
 def spf_of(mechanisms: Iterable[str], end: str = "~all") -> str:

@@ -203,4 +203,5 @@ def opening(settings: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
         "domains": len(fleet.domains),
         "out_of_scope": list(fleet.out_of_scope),
         "warnings": list(fleet.warnings),
+        "extra": dict(fleet.extra),
     }

@@ -44,26 +44,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
 
 
-def wrap_txt_record(text: str) -> str:
-    """Return a TXT value as quoted strings for a zone file, each of at most 255 octets (RFC 1035 section 3.3.14).
-
-    ``text`` is octets decoded as Latin-1, as answers keep them; a text beyond Latin-1 is taken as UTF-8. Quotes,
-    backslashes and what is not printable ASCII are escaped (RFC 1035 section 5.1).
-    """
-    try:
-        octets = text.encode("latin-1")
-    except UnicodeEncodeError:
-        octets = text.encode("utf-8", "replace")
-    parts = [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
-    return " ".join(f'"{"".join(_zone_octet(octet) for octet in part)}"' for part in parts)
-
-
-def _zone_octet(octet: int) -> str:
-    if octet in b'"\\':
-        return f"\\{octet:c}"
-    return chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
-
-
 def place_address(address: str, cite: str) -> str | None:
     """Return the web address of a cited place, with the section of an RFC; None of what is no web address.
 

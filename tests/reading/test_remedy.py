@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +117,17 @@ def test_lists() -> None:
 def test_ranges(address: str, reason: str | None) -> None:
     found = ranges.unreachable(ipaddress.ip_address(address))
     assert found is None if reason is None else reason in (found or "")
+
+
+@given(st.binary(max_size=1000))
+def test_txt_data_reads_back_in_strings_of_255_octets(octets: bytes) -> None:
+    written = remedy.txt_data(octets.decode("latin-1"))
+    read = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.TXT, written)
+    assert b"".join(read.strings) == octets  # type: ignore[attr-defined]
+    assert written.isascii()
+    assert written.isprintable()
+
+
+@given(st.text())
+def test_any_text_can_be_wrapped(text: str) -> None:
+    assert remedy.txt_data(text).isascii()

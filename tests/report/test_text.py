@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.report.text import clip, place_address, plural, printable, wrap_txt_record
+from conformance.report.text import clip, place_address, plural, printable
 
 ANY = st.text(st.characters())
 
@@ -52,20 +49,6 @@ def test_printable_cuts_in_the_middle_and_says_how_long_it_was() -> None:
     assert shown.startswith("v=spf1 ")
     assert shown.endswith(" -all")
     assert len(shown) < 140
-
-
-@given(st.binary(max_size=1000))
-def test_a_wrapped_txt_record_reads_back_in_strings_of_255_octets(octets: bytes) -> None:
-    written = wrap_txt_record(octets.decode("latin-1"))
-    read = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.TXT, written)
-    assert b"".join(read.strings) == octets  # type: ignore[attr-defined]
-    assert written.isascii()
-    assert written.isprintable()
-
-
-@given(ANY)
-def test_any_text_can_be_wrapped(text: str) -> None:
-    assert wrap_txt_record(text).isascii()
 
 
 def test_places() -> None:
