@@ -24,7 +24,7 @@ def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
         command += [f"--resolver={served.resolver}", f"--report-dir={folder / 'report'}", "--ehlo=probe.example.com"]
-        command += ["--dns-timeout=0.3", "--dns-retries=0", "--smtp-timeout=2", *world.options]
+        command += ["--dns-timeout=1", "--dns-retries=0", "--smtp-timeout=2", *world.options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     results = folder / "report" / "results.json"
     assert results.exists(), done.stdout + done.stderr
