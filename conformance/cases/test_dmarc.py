@@ -201,6 +201,7 @@ def test_dmarc_rua_external(dmarc_reports: ReportDestinations) -> None:
         "; ".join(f"{one.uri.host} does not consent: {one.answer.question} holds no v=DMARC1" for one in silent),
         fix="; ".join(f"{one.uri.host}: {remedy.publish(one.record_name, 'v=DMARC1')}" for one in silent),
     )
+    dmarc_reports.all_asked()
 
 
 @check(

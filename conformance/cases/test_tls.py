@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from conformance.check import NotApplicable, Undetermined, check, listed, seen
+from conformance.check import NotApplicable, Undetermined, check, findings, listed, seen
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ IMPLICIT = 465
 MODERN = ("TLSv1.2", "TLSv1.3")
 DATES = re.compile("expired|not yet valid")
 """What OpenSSL says of a certificate whose dates are told already."""
+PLAIN = re.compile("wrong version number|packet length too long|record layer failure")
+"""What OpenSSL says of an answer that is no TLS at all."""
 
 
 @check(
@@ -37,11 +39,17 @@ def test_tls_in_starttls(session: Session) -> None:
         raise NotApplicable("it is a submission port, see tls.in-587")
     assert "STARTTLS" in session.extensions, seen("STARTTLS is not among the extensions after EHLO")
     assert not _refusal(session), seen(_refusal(session))
+    _require_begun(session)
 
 
 def _require_declared(session: Session) -> None:
     if session.tls == "none":
         raise NotApplicable(f"{session.id} is declared without TLS")
+
+
+def _require_begun(session: Session) -> None:
+    if session.tls != "none" and not session.tls_version and session.old_tls != "accepted":
+        raise session.undetermined("TLS")
 
 
 def _refusal(session: Session) -> str:
@@ -81,14 +89,25 @@ def test_tls_in_cert(server_certificate: ServerCertificate) -> None:
 
     Senders that verify refuse to deliver otherwise; the others cannot tell the server from an impostor.
     """
-    certificate = server_certificate.certificate
-    faults = [server_certificate.lapsed] if server_certificate.lapsed else []
-    if not certificate.verified and not (faults and DATES.search(certificate.verify_error)):
-        faults.append(f"it was not verified: {certificate.verify_error}")
-    if not server_certificate.stands_for:
-        names = listed(quoted(name) for name in certificate.names) or "no name"
-        faults.append(f"it is for {names}, not for {listed(server_certificate.place.names)} or an MX that leads here")
+    faults = findings((_dates, _authority, _name), lambda judge: judge(server_certificate))
     assert not faults, seen("; ".join(faults))
+
+
+def _dates(presented: ServerCertificate) -> str:
+    return presented.lapsed
+
+
+def _authority(presented: ServerCertificate) -> str:
+    error = presented.certificate.verify_error
+    told = presented.lapsed and DATES.search(error)
+    return "" if presented.certificate.verified or told else f"it was not verified: {error}"
+
+
+def _name(presented: ServerCertificate) -> str:
+    if presented.stands_for:
+        return ""
+    names = listed(quoted(name) for name in presented.certificate.names) or "no name"
+    return f"it is for {names}, not for {listed(presented.place.names)} or an MX that leads here"
 
 
 @check(
@@ -107,8 +126,10 @@ def test_tls_in_587(session: Session) -> None:
     """
     if session.port not in (SUBMISSION, IMPLICIT):
         raise NotApplicable("it is no submission port")
-    faults = _of_implicit(session) if session.port == IMPLICIT else _of_starttls(session)
+    implicit = session.port == IMPLICIT or session.tls == "implicit"
+    faults = _of_implicit(session) if implicit else _of_starttls(session)
     assert not faults, seen("; ".join(faults))
+    _require_begun(session)
 
 
 def _of_starttls(session: Session) -> list[str]:
@@ -122,8 +143,7 @@ def _of_starttls(session: Session) -> list[str]:
 
 def _of_implicit(session: Session) -> list[str]:
     if session.tls == "implicit":
-        if not session.tls_version and session.end != "tls-error":
-            raise session.undetermined("TLS")
-        return [] if session.tls_version else [f"TLS does not begin with the connection: {session.error}"]
+        plain = session.end == "tls-error" and PLAIN.search(session.error) and session.old_tls != "accepted"
+        return [f"TLS does not begin with the connection: {session.error}"] if plain else []
     session.need(session.greeting, "the banner")
     return [f"the server greets in clear text (declared: {session.tls})"]

@@ -81,7 +81,7 @@ def presented(peer: ssl.SSLObject, verify_error: str) -> Certificate | None:
         return None
     try:
         return _certificate(x509.load_der_x509_certificate(der), verify_error, _issuers(peer))
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(str(error)) from error
 
 
@@ -121,7 +121,7 @@ def _issuers(peer: ssl.SSLObject) -> tuple[str, ...]:
     for der in chain[1:]:
         try:
             subjects.append(x509.load_der_x509_certificate(der).subject.rfc4514_string())
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             subjects.append("(unreadable)")
     return tuple(subjects)
 

@@ -16,6 +16,9 @@ from conformance.reading.excerpt import listed, quoted
 from conformance.reading.orgdomain import registrable
 from conformance.reading.taglist import read
 
+_MOST_DESTINATIONS = 20
+"""Foreign report destinations of one record that are asked for their consent."""
+
 
 @dataclass(frozen=True)
 class DmarcWalk:
@@ -236,6 +239,13 @@ class ReportDestinations:
 
     walk: DmarcWalk
     foreign: tuple[Destination, ...]
+    left_out: int = 0
+    """Foreign destinations that were not asked."""
+
+    def all_asked(self) -> None:
+        """Raise Undetermined when some destinations were not asked."""
+        if self.left_out:
+            raise Undetermined(f"{self.left_out} report destinations of {self.walk.domain.name} were not asked")
 
 
 async def dmarc_walk(ask: Asker, domain: Domain) -> DmarcWalk:
@@ -252,10 +262,12 @@ async def report_destinations(ask: Asker, domain: Domain) -> ReportDestinations:
         return ReportDestinations(walk, ())
     uris = {uri.host: uri for uri in (*source.record.rua, *source.record.ruf) if uri.host}
     foreign = {host: uri for host, uri in uris.items() if not _same_organization(host, source.domain)}
-    names = [f"{source.domain}._report._dmarc.{host}" for host in foreign]
+    asked = list(foreign)[:_MOST_DESTINATIONS]
+    names = [f"{source.domain}._report._dmarc.{host}" for host in asked]
     answers = await asyncio.gather(*(ask.dns(name, "TXT") for name in names))
-    found = zip(foreign.values(), names, answers, strict=True)
-    return ReportDestinations(walk, tuple(Destination(uri, name, answer) for uri, name, answer in found))
+    found = zip(asked, names, answers, strict=True)
+    destinations = tuple(Destination(foreign[host], name, answer) for host, name, answer in found)
+    return ReportDestinations(walk, destinations, len(foreign) - len(asked))
 
 
 def _source(walk: DmarcWalk) -> dmarc.Source | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.reverse import Forward, forward_of
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
-from conformance.outcome import NotApplicable, findings
+from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading.excerpt import quoted
 from conformance.reading.hostname import is_ip_text
 from conformance.reading.ranges import unreachable
@@ -26,6 +27,8 @@ class MailDomain:
     forward: Forward
     mx: Answer
     targets: tuple[Forward, ...]
+    left_out: int = 0
+    """Mail exchangers that were not followed."""
 
     @property
     def exists(self) -> bool:
@@ -59,7 +62,10 @@ class MailDomain:
         if self.null_mx:
             raise NotApplicable(f"{self.name} has a null MX")
         beside = ["a null MX stands beside other exchangers"] if "." in [name for _, name in self.mx.exchanges] else []
-        return beside + findings(self.targets, _fault)
+        faults = beside + findings(self.targets, _fault, enough=0 if beside else 1)
+        if not faults and self.left_out:
+            raise Undetermined(f"{self.left_out} mail exchangers of {self.name} were not followed")
+        return faults
 
 
 def _fault(target: Forward) -> str:
@@ -70,8 +76,13 @@ def _fault(target: Forward) -> str:
         return f"{quoted(target.name)} is a CNAME to {quoted(target.aliases[0])}"
     if not target.resolves:
         return f"{quoted(target.name)} has no address ({target.describe()})"
-    private = [f"{address} ({why})" for address in target.addresses if (why := unreachable(address))]
+    private = findings((target.a, target.aaaa), _private)
     return f"{quoted(target.name)} leads to {', '.join(private)}" if private else ""
+
+
+def _private(answer: Answer) -> str:
+    addresses = map(ipaddress.ip_address, answer.texts)
+    return ", ".join(f"{address} ({why})" for address in addresses if (why := unreachable(address)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +97,9 @@ async def mail_domain(ask: Asker, name: str) -> MailDomain:
     """Look one mail domain up."""
     forward, mx = await asyncio.gather(forward_of(ask, name), ask.dns(name, "MX"))
     exchanges = mx.exchanges if mx.status is Status.FOUND else ()
-    hosts = list(dict.fromkeys(host for _, host in exchanges if host != "."))[:_MOST_HOSTS]
-    return MailDomain(name, forward, mx, tuple(await asyncio.gather(*(forward_of(ask, host) for host in hosts))))
+    hosts = list(dict.fromkeys(host for _, host in exchanges if host != "."))
+    targets = await asyncio.gather(*(forward_of(ask, host) for host in hosts[:_MOST_HOSTS]))
+    return MailDomain(name, forward, mx, tuple(targets), len(hosts) - len(targets))
 
 
 async def mail_domains(ask: Asker, domain: Domain) -> MailDomains:

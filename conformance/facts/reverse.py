@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, IPAddress
-from conformance.outcome import findings
+from conformance.outcome import Undetermined, findings
 
 MOST_NAMES = 10
 """Verifiers look at no more names of one address than this (RFC 8601 section 3, RFC 7208 section 4.6.4)."""
@@ -103,11 +103,22 @@ class ForwardNames:
     address: Address
     reverse: ReverseName
     names: tuple[Forward, ...]
+    left_out: int = 0
+    """Names that were not followed."""
 
     @property
     def confirmed(self) -> bool:
         """Whether one name leads back to the address. Raises Undetermined when that is open."""
-        return bool(findings(self.names, lambda name: name.leads_to(self.address.ip)))
+        found = findings(self.names, lambda name: name.leads_to(self.address.ip))
+        if not found:
+            self.all_followed()
+        return bool(found)
+
+    def all_followed(self) -> ForwardNames:
+        """Return these names, or raise Undetermined when some were not followed."""
+        if self.left_out:
+            raise Undetermined(f"{self.left_out} PTR names of {self.address.ip} were not followed")
+        return self
 
     def describe(self) -> str:
         """Return each name with its addresses."""
@@ -151,5 +162,6 @@ async def forward_names(ask: Asker, address: Address) -> ForwardNames:
     """Follow the PTR names of an address forward."""
     names = await reverse(ask, address)
     texts = names.answer.records if names.answer.status is Status.FOUND else ()
-    followed = [name for name in dict.fromkeys(texts) if isinstance(name, str)][:MOST_NAMES]
-    return ForwardNames(address, names, tuple(await asyncio.gather(*(forward_of(ask, name) for name in followed))))
+    named = [name for name in dict.fromkeys(texts) if isinstance(name, str)]
+    followed = await asyncio.gather(*(forward_of(ask, name) for name in named[:MOST_NAMES]))
+    return ForwardNames(address, names, tuple(followed), len(named) - len(followed))

@@ -19,6 +19,7 @@ from conformance.reading.orgdomain import to_ascii
 
 _DEEPEST = 12
 """Levels of include and redirect that are followed: one more than a record may use (RFC 7208 section 4.6.4)."""
+_LEADING = ("include", "redirect")
 _MOST_LOOKS = 100
 """Terms that are followed from one domain: ten times what a record may use."""
 _WIDE = {4: 8, 6: 16}
@@ -306,7 +307,7 @@ class SpfPaths:
 async def spf_records(ask: Asker, senders: DomainSenders) -> SpfRecords:
     """Look the records of a domain up, with all that they include."""
     names = dict.fromkeys((senders.domain.mail_from, senders.domain.name))
-    roots = await asyncio.gather(*(_Walk(ask).node(name, ()) for name in names))
+    roots = await asyncio.gather(*(_node(ask, name, (), _MOST_LOOKS) for name in names))
     return SpfRecords(senders.domain, tuple(roots), senders.addresses)
 
 
@@ -333,36 +334,38 @@ async def _check_sender(ask: Asker, domain: Domain, address: Address) -> SpfResu
     return await check_host(ask, ip, f"postmaster@{domain.mail_from}", address.helo)
 
 
-class _Walk:
-    """Follows the terms of one domain's record, each name in bounded depth and number."""
+async def _node(ask: Asker, name: str, path: tuple[str, ...], budget: int) -> Node:
+    """Read what stands at a name, and follow at most ``budget`` terms from there.
 
-    def __init__(self, ask: Asker) -> None:
-        self._ask = ask
-        self._left = _MOST_LOOKS
+    The includes of a record share what its own terms leave, so that it never depends on who answers first what is
+    followed. A record within the limit of ten look-ups is followed whole.
+    """
+    answer = await ask.dns(name, "TXT")
+    node = Node(name, answer, path)
+    if answer.status is not Status.FOUND or len(node.texts) != 1:
+        return node
+    record, errors = spf.parse_all(node.texts[0])
+    terms = record.querying
+    leading = sum(term.name in _LEADING for term in terms[:budget])
+    share = max(budget - len(terms), 0) // max(leading, 1)
+    follow = (_look(ask, term, (*path, name), share) for term in terms[:budget])
+    rest = (Look(term, term.value or name) for term in terms[budget:])
+    return Node(name, answer, path, record, errors, (*await asyncio.gather(*follow), *rest))
 
-    async def node(self, name: str, path: tuple[str, ...]) -> Node:
-        answer = await self._ask.dns(name, "TXT")
-        node = Node(name, answer, path)
-        if answer.status is not Status.FOUND or len(node.texts) != 1:
-            return node
-        record, errors = spf.parse_all(node.texts[0])
-        looks = await asyncio.gather(*(self._look(term, name, (*path, name)) for term in record.querying))
-        return Node(name, answer, path, record, errors, tuple(looks))
 
-    async def _look(self, term: spf.Term, name: str, path: tuple[str, ...]) -> Look:
-        target = term.value or name
-        if "%" in target or self._left <= 0:
-            return Look(term, target)
-        self._left -= 1
-        if term.name in ("include", "redirect"):
-            ascii_target = to_ascii(target) or target
-            if ascii_target in path:
-                return Look(term, target, loop=True)
-            if len(path) >= _DEEPEST:
-                return Look(term, target)
-            return Look(term, target, node=await self.node(ascii_target, path))
-        if term.name == "mx":
-            return Look(term, target, mx=await self._ask.dns(target, "MX"))
-        if term.name in ("a", "exists"):
-            return Look(term, target, forward=await forward_of(self._ask, target))
+async def _look(ask: Asker, term: spf.Term, path: tuple[str, ...], budget: int) -> Look:
+    target = term.value or path[-1]
+    if "%" in target:
         return Look(term, target)
+    if term.name in _LEADING:
+        ascii_target = to_ascii(target) or target
+        if ascii_target in path:
+            return Look(term, target, loop=True)
+        if len(path) >= _DEEPEST:
+            return Look(term, target)
+        return Look(term, target, node=await _node(ask, ascii_target, path, budget))
+    if term.name == "mx":
+        return Look(term, target, mx=await ask.dns(target, "MX"))
+    if term.name in ("a", "exists"):
+        return Look(term, target, forward=await forward_of(ask, target))
+    return Look(term, target)

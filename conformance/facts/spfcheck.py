@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import warnings
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ class SpfResult:
     def known(self) -> SpfResult:
         """Return this result, or raise Undetermined when a look-up could not be made."""
         if self.unknown:
-            raise self.unknown
+            raise copy.copy(self.unknown)
         return self
 
     @property
