@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from smtp_server import EHLO, Server, listener, prober, reset, serving, smtp
 
+from conformance.facts import certificate
 from conformance.facts.session import End, Reply, Session
 from conformance.outcome import Undetermined
 
@@ -334,3 +335,19 @@ def speaking_old(context: ssl.SSLContext, *, only: bool = False) -> ssl.SSLConte
         if only:
             context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context
+
+
+def test_a_certificate_of_no_known_version_is_unreadable_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(der: bytes) -> x509.Certificate:
+        raise x509.InvalidVersion("7 is not a valid X509 version", 7)
+
+    class Peer:
+        def getpeercert(self, *, binary_form: bool) -> bytes:
+            return b"certificate"
+
+        def get_unverified_chain(self) -> list[bytes]:
+            return [b"leaf", b"issuer"]
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", refuse)
+    with pytest.raises(ValueError, match="version"):
+        certificate.presented(Peer(), "")  # type: ignore[arg-type]
