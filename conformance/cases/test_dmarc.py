@@ -60,10 +60,16 @@ def test_dmarc_direct(dmarc: DmarcWalk) -> None:
     bare = findings(names, lambda name: None if dmarc.record_texts(name) else name)
     assert not bare, seen(
         f"no record at {listed(f'_dmarc.{name}' for name in bare)}; that of {source.domain} applies",
-        fix="; ".join(_publish(name, source.record.text) for name in bare),
+        fix="; ".join(_publish(name, _of_its_own(dmarc, name)) for name in bare),
     )
     if several := [name for name in names if len(dmarc.record_texts(name)) > 1]:
         raise NotApplicable(f"_dmarc.{several[0]} has several records, see dmarc.single")
+
+
+def _of_its_own(dmarc: DmarcWalk, name: str) -> str:
+    """Return a record that changes no policy: the one that applies to the domain, or none for its other subdomains."""
+    policy = dmarc.policy if name == dmarc.domain.name else "none"
+    return remedy.dmarc_with(dmarc.applied.record.text, p=policy, sp=None, np=None)
 
 
 @check(
@@ -120,7 +126,7 @@ def test_dmarc_p_valid(dmarc: DmarcWalk, domain: Domain) -> None:
     Without a valid p= receivers take the record for p=none, or for no record.
     """
     source = dmarc.applied
-    wanted = next(iter(domain.dmarc_p), "none")
+    wanted = next(iter(domain.dmarc_p), dmarc.meant.p or "none")
     assert source.record.p is not None, seen(
         f"record of {source.domain}: {listed(dmarc.wrong('p')) or 'p= is missing'}",
         fix=_publish(source.domain, remedy.dmarc_with(source.record.text, p=wanted)),
@@ -171,8 +177,9 @@ def test_dmarc_rua(dmarc: DmarcWalk) -> None:
     source = dmarc.applied
     addresses = [uri.address.lower() for uri in source.record.rua if uri.scheme == "mailto"]
     wish = dmarc.report_address
-    more = (wish,) if dmarc.declares_address or not addresses else ()
-    rua = ",".join(f"mailto:{address}" for address in dict.fromkeys((*addresses, *more)))
+    meant = [uri.address.lower() for uri in dmarc.meant.rua if uri.scheme == "mailto"]
+    more = (wish,) if dmarc.declares_address or not meant else ()
+    rua = ",".join(f"mailto:{address}" for address in dict.fromkeys((*meant, *more)))
     fix = _publish(source.domain, remedy.dmarc_with(source.record.text, rua=rua))
     wrong = listed(dmarc.wrong("rua"), joint="; ")
     assert addresses, seen(f"record of {source.domain}: {wrong or 'there is no rua= with a mailto: address'}", fix=fix)
@@ -221,7 +228,8 @@ def test_dmarc_removed_tags(dmarc: DmarcWalk) -> None:
     partly = any(tag.name == "pct" and tag.value != "100" for tag in record.removed)
     assert not found, seen(
         f"record of {source.domain}: {listed(found)}",
-        fix=_publish(source.domain, dmarc.modern),
+        fix=_publish(source.domain, dmarc.modern)
+        + (" (older receivers then apply the policy to all mail: let p= be one that is meant)" if partly else ""),
         at_most=None if partly else "info",
     )
 

@@ -378,7 +378,7 @@ def test_ptr_own_domain(
     "FILTERS: info",
     "SH: should",
     "RFC5321 4.1.4: info",
-    fix="Greet with the PTR name, or publish: {address.reverse_name} IN PTR {address.proper_name}.",
+    fix="Let greeting and PTR be one name, in a domain of your own, that leads to {address.ip}.",
 )
 def test_ptr_matches_helo(ptr_names: tuple[str, ...], address: Address) -> None:
     """A PTR name equals the HELO name.

@@ -84,6 +84,8 @@ def test_spf_syntax(spf: SpfRecords) -> None:
     """
     slips = findings(spf.roots, lambda root: root.slips)
     assert not slips, seen("; ".join(slips))
+    strays = findings(spf.roots, lambda root: root.strays)
+    assert not strays, seen(f"beside a record: {'; '.join(strays)}", at_most="info")
     mistaken = findings(spf.roots, lambda root: root.at(root.judged().published.mistaken))
     assert not mistaken, seen(
         f"receivers ignore {'; '.join(mistaken)}: with = it is a modifier that nobody knows", at_most="should"

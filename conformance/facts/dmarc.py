@@ -135,20 +135,27 @@ class DmarcWalk:
 
         Raises Undetermined, and NotApplicable when nothing was meant as DMARC there.
         """
-        near = [(text, why) for text in self.answers[name].joined if (why := dmarc.near_miss(text))]
-        texts = self.record_texts(name)
-        if not near and not texts:
+        missed, texts = self._misses(name), self.record_texts(name)
+        if not missed and not texts:
             raise NotApplicable(f"_dmarc.{name} has no DMARC record, see dmarc.exists")
-        missed = [f"_dmarc.{name}: {quoted(text)} is not taken as DMARC: {why}" for text, why in near]
         problems = [problem for text in texts for problem in faults(_parse(text)).get("", ())]
-        return missed + [f"_dmarc.{name}: {_placed(problem)}" for problem in problems]
+        problems += [problem for text in texts for problem in dmarc.swallowed(_parse(text))]
+        return [f"_dmarc.{name}: {_placed(problem)}" for problem in problems] if texts else missed
+
+    def _misses(self, name: str) -> list[str]:
+        near = [(text, why) for text in self.answers[name].joined if (why := dmarc.near_miss(text))]
+        return [f"_dmarc.{name}: {quoted(text)} is not taken as DMARC: {why}" for text, why in near]
 
     def oddities(self, name: str) -> list[str]:
-        """Return how the records at a domain of the walk are written lawfully, but not safely with every receiver."""
+        """Return how the records at a domain of the walk are written lawfully, but not safely with every receiver.
+
+        With what stands beside them and looks like DMARC: receivers ignore it.
+        """
         notes = [note for text in self.record_texts(name) for note in _parse(text).notes]
         # Sizes after an URI have a rule of their own; fo= without ruf= does no harm.
         spelling = [note for note in notes if "!" not in note.text and note.text != "fo"]
-        return [f"_dmarc.{name}: {_placed(note)}" for note in spelling]
+        strays = self._misses(name) if self.record_texts(name) else []
+        return [*(f"_dmarc.{name}: {_placed(note)}" for note in spelling), *strays]
 
     def wrong(self, *tags: str) -> list[str]:
         """Return what is wrong with the values of some tags of the record that applies. Raises as ``applied``."""
@@ -167,8 +174,16 @@ class DmarcWalk:
         return f"{said}; only receivers by RFC 9989 see that of {listed(above)}" if above else said
 
     @property
+    def meant(self) -> dmarc.Record:
+        """The record that applies, as it seems to be meant where it is garbled. Raises as ``applied``."""
+        return _parse(remedy.dmarc_with(self.applied.record.text))
+
+    @property
     def suggestion(self) -> str:
-        """A record for a domain without one, after what its owner declared."""
+        """A record for a domain without one: what was meant there, else after what its owner declared."""
+        if meant := [text for text in self.texts if dmarc.near_miss(text)]:
+            kept = remedy.dmarc_with(meant[0])
+            return kept if "; p=" in kept else remedy.dmarc_with(kept, p=next(iter(self.domain.dmarc_p), "none"))
         return f"v=DMARC1; p={next(iter(self.domain.dmarc_p), 'none')}; rua=mailto:{self.report_address}"
 
     @property

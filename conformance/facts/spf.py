@@ -132,9 +132,18 @@ class Node:
 
         Raises Undetermined, and NotApplicable when nothing was meant as SPF.
         """
-        near = [f"{quoted(text)} is not taken as SPF: {why}" for text, why in self.near_misses]
-        errors = () if near and not self.texts else self.judged().errors
-        return listed([*near, *(f"{self.where}: {error}" for error in errors)], joint="; ")
+        if self.near_misses and not self.texts:
+            return self._misses
+        return listed([f"{self.where}: {error}" for error in self.judged().errors], joint="; ")
+
+    @property
+    def strays(self) -> str:
+        """Texts beside the record that look like SPF, for a sentence: receivers ignore them. Raises Undetermined."""
+        return self._misses if self.texts else ""
+
+    @property
+    def _misses(self) -> str:
+        return listed([f"{quoted(text)} is not taken as SPF: {why}" for text, why in self.near_misses], joint="; ")
 
     @property
     def respaced(self) -> tuple[tuple[str, str], ...]:

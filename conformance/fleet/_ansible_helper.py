@@ -35,6 +35,7 @@ from ansible.inventory.helpers import sort_groups
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import AnsibleVaultError, AnsibleVaultFormatError
+from ansible.plugins.loader import init_plugin_loader
 from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
 from ansible.utils.display import Display
@@ -431,6 +432,8 @@ def variable_manager(loader: Loader, inventory: Inventory) -> VariableManager:
 
 def read(locked: dict[str, None]) -> dict[str, Any]:
     """Return the answer, and fill in which files are locked. Raises AnsibleError when a source cannot be read."""
+    # Without it no plugin, lookup or filter with a full name is found, and those of collections have no other.
+    init_plugin_loader()
     loader = Loader(locked)
     unlock(loader)
     inventory = Inventory(loader=loader, sources=REQUEST["sources"])

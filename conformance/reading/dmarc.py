@@ -13,7 +13,7 @@ from conformance.reading.typography import DECORATION, plain
 
 __all__ = [
     "Problem", "Record", "Source", "Tag", "Uri", "aligned", "is_dmarc", "near_miss", "organizational_domain", "parse",
-    "policy_source", "select", "walk",
+    "policy_source", "select", "swallowed", "walk",
 ]  # fmt: skip
 
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -41,6 +41,7 @@ _KNOWN: Final = frozenset({"v", "fo", *_CHOICES, *_URI_LISTS})
 _EXACT_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*([^0-9; \t])")
 _LIKE_VERSION = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*\w*", re.IGNORECASE)
 _LATER_VERSION = re.compile(r"[;,\s\"']v\s*=\s*dmarc1", re.IGNORECASE)
+_SWALLOWED = re.compile(r"(?<![\s,])[\s,]++(p|sp|np|rua|ruf|adkim|aspf|fo|pct|rf|ri|psd|t)\s*+=", re.IGNORECASE)
 _POLICY_TAG = re.compile(r"\bs?p\s*[=:]\s*(?:none|quarantine|reject)\b", re.IGNORECASE)
 
 
@@ -183,6 +184,16 @@ def parse(text: str) -> Record:
         testing=values.get("t") == "y",
         rua=lists["rua"][0] if "rua" in lists else (),
         ruf=lists["ruf"][0] if "ruf" in lists else (),
+    )
+
+
+def swallowed(record: Record) -> tuple[Problem, ...]:
+    """Return the tags that stand in the value of another: a comma, a blank or nothing where a semicolon belongs."""
+    tags, _ = read(record.text, fold_case=True)
+    return tuple(
+        Problem(tag.value_position + match.start(1), match[1], f"a semicolon is missing before {match[1]}=")
+        for tag in tags
+        for match in _SWALLOWED.finditer(tag.value)
     )
 
 

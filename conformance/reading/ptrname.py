@@ -215,7 +215,8 @@ def _hosting(parts: _Name) -> Verdict | None:
     if parts.embedding.degree > parts.below.degree:
         return Verdict("generic", f"{parts.figures} in the registrable domain")
     words = parts.having(HOSTING.__contains__) or tuple(label for label in parts.labels if label == "ip")
-    if not words:
+    # An access word says more than that there is a host, and so does a place in a network.
+    if not words or parts.having(is_access) or (words == ("host",) and parts.having(_elsewhere)):
         return None
     counted = parts.embedding.degree >= 1 and len(parts.numbers) >= 2 and parts.digits >= 6
     if parts.has_address or parts.has_octets or counted:
@@ -223,6 +224,10 @@ def _hosting(parts: _Name) -> Verdict | None:
     if serial := _HEX_ID.search(parts.host) or _SERIAL.search(parts.host):
         return Verdict("generic", f"{_said(words)} and the serial number {serial[0]}")
     return None
+
+
+def _elsewhere(word: str) -> bool:
+    return word in LOOSE and word != "host" and word not in HOSTING
 
 
 def _octets(parts: _Name) -> Verdict | None:

@@ -7,12 +7,19 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from conformance.reading import spf, taglist
+from conformance.reading import dmarc, spf, taglist
+from conformance.reading.typography import DECORATION, plain
 
 _VERSION: Final = "v=spf1"
 _BEGINS_TERM = re.compile(
     r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
 )
+
+_TAGS = "p|sp|np|rua|ruf|adkim|aspf|fo|pct|rf|ri|psd|t"
+_VERSION_LIKE = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*[\s;,]*", re.IGNORECASE)
+_BEFORE_TAG = re.compile(rf"(?<![\s,;])[\s,;]++(?=(?:{_TAGS})\s*+[=:])", re.IGNORECASE)
+_COLON = re.compile(rf"(\A|; )({_TAGS})\s*:\s*", re.IGNORECASE)
+_REPORTS = re.compile(r"((?:\A|; )ru[af]\s*=\s*)([^;]*)", re.IGNORECASE)
 
 
 def publish(name: str, text: str) -> str:
@@ -88,9 +95,27 @@ def spf_respaced(strings: Sequence[str]) -> str | None:
     return next((text for text in candidates if not spf.parse_all(text)[1]), None)
 
 
+def dmarc_meant(text: str) -> str:
+    """Return a garbled DMARC record as it seems to be meant: separators, colons, quotes and ``mailto:`` put right."""
+    typed = re.sub(r"[\"'\\]", "", plain(text, limit=len(text))).lstrip(DECORATION)
+    bare = _VERSION_LIKE.sub("v=DMARC1; ", typed, count=1)
+    spaced = _BEFORE_TAG.sub("; ", bare)
+    tagged = _COLON.sub(r"\1\2=", spaced)
+    return _REPORTS.sub(lambda match: match[1] + ",".join(map(_uri, match[2].split(","))), tagged)
+
+
+def _uri(written: str) -> str:
+    piece = written.strip()
+    return f"mailto:{piece}" if "@" in piece and ":" not in piece else piece
+
+
 def dmarc_with(text: str, **changes: str | None) -> str:
-    """Return a DMARC record with some tags set, or dropped where None; p= comes first, what is no tag is left out."""
-    tags, _ = taglist.read(text, fold_case=True)
+    """Return a DMARC record with some tags set, or dropped where None; p= comes first.
+
+    A garbled record is read as it was meant, so that nothing is lost that can be told; what is no tag is left out.
+    """
+    garbled = not dmarc.is_dmarc(text) or dmarc.parse(text).problems
+    tags, _ = taglist.read(dmarc_meant(text) if garbled else text, fold_case=True)
     values = {tag.name: tag.value for tag in tags} | changes
     order = sorted(values, key=lambda name: name != "p")
     kept = (f"{name}={values[name]}" for name in order if name != "v" and values[name] is not None)
