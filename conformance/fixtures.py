@@ -156,6 +156,12 @@ def spf_sender(gathered: Gathered, sender: Sender) -> SpfResult:
 
 
 @pytest.fixture
+def spf_siblings(gathered: Gathered, sender: Sender) -> SpfPaths:
+    """The SPF results of every address that sends for the sender's domain."""
+    return cast(SpfPaths, gathered("spf_paths", sender.domain))
+
+
+@pytest.fixture
 def spf_helo(gathered: Gathered, address: Address) -> SpfResult:
     """The SPF result of the HELO identity."""
     return cast(SpfResult, gathered("spf_helo", address))

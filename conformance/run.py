@@ -27,7 +27,7 @@ from conformance.catalogue import checks
 from conformance.check import Check, Level
 from conformance.facts.answer import Answer
 from conformance.facts.gather import Gathered, Limits, gather, parse_server
-from conformance.facts.plan import FACTS, Wanted
+from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
@@ -93,7 +93,7 @@ class Run:
         weighs = level(check, concerned(self.fleet, where), self.given_profiles, self.default_profiles)
         if weighs is None:
             return None
-        facts = tuple(name for name in item.fixturenames if name in FACTS)
+        facts = tuple(name for name in item.fixturenames if name in NAMES)
         return Case(check, kind, subject, weighs, weighs.rank <= self.gate.rank, where, facts)
 
     @property
@@ -322,7 +322,7 @@ def facts_of(case: Case) -> list[Wanted]:
     """Return the facts that a case judges; none when the fleet has no such subject."""
     if case.subject is None or isinstance(case.subject, Nobody):
         return []
-    return [Wanted(fact, case.subject) for fact in case.facts]
+    return [want(fact, case.subject) for fact in case.facts]
 
 
 def split(names: str | None) -> tuple[str, ...]:

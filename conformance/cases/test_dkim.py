@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from conformance.facts.dkim import KeyRecord
     from conformance.fleet.model import Selector
 
+ALIAS = "{name} is a CNAME: publish the key at {owner}, where it leads, or let it lead to where the key is."
 PUBLISH = 'Publish: {selector.record_name} IN TXT "v=DKIM1; k=rsa; p=..." with the public key that the signer uses.'
 RENEW = "Make an RSA key of 2048 bits, publish it at a new selector of {selector.signing_domain}, then sign with it."
 
@@ -27,7 +28,12 @@ def test_dkim_key_exists(dkim_key: KeyRecord) -> None:
     """
     others = listed(quoted(text) for text in dkim_key.expected)
     said = f"holds no key but {others}" if others else f"answered {dkim_key.answer.describe()}"
-    assert dkim_key.meant, seen(f"{dkim_key.answer.question} {said}")
+    assert dkim_key.meant, seen(f"{dkim_key.answer.question} {said}", fix=_by_alias(dkim_key))
+
+
+def _by_alias(dkim_key: KeyRecord) -> str | None:
+    answer = dkim_key.answer
+    return ALIAS.format(name=answer.name, owner=answer.owner) if answer.aliases else None
 
 
 @check(
@@ -166,4 +172,9 @@ def test_dkim_retired(dkim_key: KeyRecord) -> None:
 
     Whoever finds an old private key can sign as the domain while its public half is there.
     """
-    assert not dkim_key.living, seen(f"the key is still there: {listed(quoted(text) for text in dkim_key.living)}")
+    answer = dkim_key.answer
+    there = listed(quoted(text) for text in dkim_key.living)
+    assert not dkim_key.living, seen(
+        f"the key is still there: {there}",
+        fix=f"Once no mail that it signed is under way, remove the CNAME at {answer.name}." if answer.aliases else None,
+    )

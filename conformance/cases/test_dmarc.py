@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 PUBLISH = 'Publish: _dmarc.{domain.name}. IN TXT "v=DMARC1; p=none; rua=mailto:dmarc-reports@{domain.name}"'
 
 
-def _publish(name: str, text: str) -> str:
-    return remedy.publish(f"_dmarc.{name}", text)
+def _publish(dmarc: DmarcWalk, name: str, text: str) -> str:
+    return remedy.publish(dmarc.answers[name].owner, text)
 
 
 @check(
@@ -43,7 +43,7 @@ def test_dmarc_exists(dmarc: DmarcWalk) -> None:
     assert found or len(dmarc.own_records) < 2, seen(
         dmarc.absence, fix=f"Keep one record at _dmarc.{dmarc.domain.name}"
     )
-    assert found, seen(dmarc.absence, fix=_publish(dmarc.domain.name, dmarc.suggestion))
+    assert found, seen(dmarc.absence, fix=_publish(dmarc, dmarc.domain.name, dmarc.suggestion))
 
 
 @check(
@@ -60,7 +60,7 @@ def test_dmarc_direct(dmarc: DmarcWalk) -> None:
     bare = findings(names, lambda name: None if dmarc.record_texts(name) else name)
     assert not bare, seen(
         f"no record at {listed(f'_dmarc.{name}' for name in bare)}; that of {source.domain} applies",
-        fix="; ".join(_publish(name, _of_its_own(dmarc, name)) for name in bare),
+        fix="; ".join(_publish(dmarc, name, _of_its_own(dmarc, name)) for name in bare),
     )
     if several := [name for name in names if len(dmarc.record_texts(name)) > 1]:
         raise NotApplicable(f"_dmarc.{several[0]} has several records, see dmarc.single")
@@ -129,11 +129,11 @@ def test_dmarc_p_valid(dmarc: DmarcWalk, domain: Domain) -> None:
     wanted = next(iter(domain.dmarc_p), dmarc.meant.p or "none")
     assert source.record.p is not None, seen(
         f"record of {source.domain}: {listed(dmarc.wrong('p')) or 'p= is missing'}",
-        fix=_publish(source.domain, remedy.dmarc_with(source.record.text, p=wanted)),
+        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, p=wanted)),
     )
     assert not domain.dmarc_p or dmarc.policy in domain.dmarc_p, seen(
         f"the record of {source.domain} asks for {dmarc.policy or 'nothing'}; declared: {' or '.join(domain.dmarc_p)}",
-        fix=_publish(domain.name, remedy.dmarc_with(source.record.text, p=wanted, sp=None)),
+        fix=_publish(dmarc, domain.name, remedy.dmarc_with(source.record.text, p=wanted, sp=None)),
     )
 
 
@@ -154,7 +154,7 @@ def test_dmarc_values(dmarc: DmarcWalk, domain: Domain) -> None:
     unlike = {name: wish for name, wish in wishes.items() if wish and wish != found[name]}
     assert not unlike, seen(
         "; ".join(f"{name}={found[name]} applies; declared: {wish}" for name, wish in unlike.items()),
-        fix=_publish(source.domain, remedy.dmarc_with(source.record.text, **unlike)),
+        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, **unlike)),
     )
     unknown = listed(quoted(tag.name, 40) for tag in source.record.unknown)
     assert not unknown, seen(f"no version of DMARC knows {unknown} in the record of {source.domain}", at_most="info")
@@ -180,7 +180,7 @@ def test_dmarc_rua(dmarc: DmarcWalk) -> None:
     meant = [uri.address.lower() for uri in dmarc.meant.rua if uri.scheme == "mailto"]
     more = (wish,) if dmarc.declares_address or not meant else ()
     rua = ",".join(f"mailto:{address}" for address in dict.fromkeys((*meant, *more)))
-    fix = _publish(source.domain, remedy.dmarc_with(source.record.text, rua=rua))
+    fix = _publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, rua=rua))
     wrong = listed(dmarc.wrong("rua"), joint="; ")
     assert addresses, seen(f"record of {source.domain}: {wrong or 'there is no rua= with a mailto: address'}", fix=fix)
     assert not wrong, seen(f"record of {source.domain}: {wrong}")
@@ -228,7 +228,7 @@ def test_dmarc_removed_tags(dmarc: DmarcWalk) -> None:
     partly = any(tag.name == "pct" and tag.value != "100" for tag in record.removed)
     assert not found, seen(
         f"record of {source.domain}: {listed(found)}",
-        fix=_publish(source.domain, dmarc.modern)
+        fix=_publish(dmarc, source.domain, dmarc.modern)
         + (" (older receivers then apply the policy to all mail: let p= be one that is meant)" if partly else ""),
         at_most=None if partly else "info",
     )
@@ -248,7 +248,7 @@ def test_dmarc_t(dmarc: DmarcWalk) -> None:
     assert not wrong, seen(f"record of {source.domain}: {listed(wrong)}")
     assert not source.record.testing, seen(
         f"record of {source.domain}: t=y, so that {dmarc.policy} is applied as {dmarc.mildened}",
-        fix=_publish(source.domain, remedy.dmarc_with(source.record.text, t=None)),
+        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, t=None)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.check import check, findings, listed, seen
 
 if TYPE_CHECKING:
-    from conformance.facts.domain import MailDomains
+    from conformance.facts.domain import MailDomain, MailDomains
 
 PUBLISH = "Publish: {domain.name}. IN MX 10 <host that takes its mail>"
 
@@ -24,12 +24,21 @@ def test_dom_from_resolves(mail_domains: MailDomains) -> None:
 
     Receivers refuse mail whose sender nobody could answer.
     """
-    gone = findings(mail_domains.names, lambda one: None if one.exists else one.name)
-    assert not gone, seen(f"does not exist (NXDOMAIN): {listed(gone)}", fix=_publish(gone))
+    gone = findings(mail_domains.names, lambda one: None if one.exists else one)
+    assert not gone, seen(f"does not exist (NXDOMAIN): {_listed(gone)}", fix=_publish(gone))
 
 
-def _publish(names: list[str]) -> str:
-    return "; ".join(f"Publish: {name}. IN MX 10 <host that takes its mail>" for name in names)
+def _listed(domains: list[MailDomain]) -> str:
+    return listed(f"{one.name} (a CNAME to {one.mx.owner})" if one.mx.aliases else one.name for one in domains)
+
+
+def _publish(domains: list[MailDomain]) -> str:
+    return "; ".join(
+        f"Let the CNAME at {one.name} lead to a domain that takes mail, or replace it by records of its own"
+        if one.mx.aliases
+        else f"Publish: {one.name}. IN MX 10 <host that takes its mail>"
+        for one in domains
+    )
 
 
 @check(
@@ -45,8 +54,8 @@ def test_dom_mx_or_a(mail_domains: MailDomains) -> None:
 
     Without either no bounce and no answer has anywhere to go.
     """
-    mute = findings(mail_domains.names, lambda one: None if one.reachable else one.name)
-    assert not mute, seen(f"neither MX nor A nor AAAA: {listed(mute)}", fix=_publish(mute))
+    mute = findings(mail_domains.names, lambda one: None if one.reachable else one)
+    assert not mute, seen(f"neither MX nor A nor AAAA: {_listed(mute)}", fix=_publish(mute))
 
 
 @check(
@@ -74,5 +83,5 @@ def test_dom_no_null_mx(mail_domains: MailDomains) -> None:
 
     It says that the domain takes no mail; receivers refuse mail that cannot be answered.
     """
-    null = findings(mail_domains.names, lambda one: one.name if one.null_mx else None)
-    assert not null, seen(f"null MX: {listed(null)}", fix=_publish(null))
+    null = findings(mail_domains.names, lambda one: one if one.null_mx else None)
+    assert not null, seen(f"null MX: {_listed(null)}", fix=_publish(null))

@@ -33,12 +33,16 @@ RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.pro
     "SR NoPtr: should",
     fix="Publish: {address.reverse_name} IN PTR {address.proper_name}.",
 )
-def test_ptr_exists(ptr: ReverseName) -> None:
+def test_ptr_exists(ptr: ReverseName, address: Address) -> None:
     """Every sending address has a PTR record.
 
     Receivers refuse or distrust mail from an address that has no name.
     """
-    assert ptr.names, seen(f"{ptr.question} answered {ptr.rcode}")
+    answer = ptr.answer
+    assert ptr.names, seen(
+        f"{ptr.question} answered {ptr.rcode}",
+        fix=f"Publish where the CNAME leads: {answer.owner}. IN PTR {address.proper_name}." if answer.aliases else None,
+    )
 
 
 @check(

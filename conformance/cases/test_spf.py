@@ -41,7 +41,7 @@ def test_spf_exists(spf: SpfRecords, domain: Domain) -> None:
     missing = findings(spf.roots, lambda root: root if root.absence else None)
     assert not missing, seen(
         "; ".join(root.absence for root in missing),
-        fix="; ".join(remedy.publish(root.name, remedy.spf_of(spf.mechanisms)) for root in missing),
+        fix="; ".join(remedy.publish(root.owner, remedy.spf_of(spf.mechanisms)) for root in missing),
         at_most=None if missing[0].name == domain.mail_from else "should",
     )
 
@@ -58,7 +58,7 @@ def test_spf_single(spf: SpfRecords) -> None:
     several = findings(spf.roots, lambda root: root if len(_texts(root)) > 1 else None)
     assert not several, seen(
         "; ".join(f"{root.name}: {listed([quoted(text) for text in root.texts], joint=' and ')}" for root in several),
-        fix="; ".join(remedy.publish(root.name, remedy.spf_merged(root.texts)) for root in several),
+        fix="; ".join(remedy.publish(root.owner, remedy.spf_merged(root.texts)) for root in several),
     )
 
 
@@ -202,7 +202,7 @@ def test_spf_no_plus_all(spf: SpfRecords) -> None:
     "RFC7208 4.7, 5.1: should",
     fix="End SPF of {domain.mail_from} in ~all.",
 )
-def test_spf_has_end(spf: SpfRecords) -> None:
+def test_spf_has_end(spf: SpfRecords, spf_paths: SpfPaths) -> None:
     """SPF ends in all or in redirect.
 
     A record without an end says nothing of addresses that it does not name.
@@ -210,7 +210,7 @@ def test_spf_has_end(spf: SpfRecords) -> None:
     open_ended = findings(spf.roots, lambda root: root if _open_ended(root) else None)
     assert not open_ended, seen(
         "; ".join(f"{root.name} ends in neither: {quoted(root.texts[0])}" for root in open_ended),
-        fix=_ending(open_ended, "~all"),
+        fix=_ending(open_ended, "~all", spf, spf_paths),
     )
 
 
@@ -218,13 +218,19 @@ def _open_ended(root: Node) -> bool:
     return root.ending.all is None and root.ending.redirect is None
 
 
-def _ending(roots: list[Node], end: str) -> str:
+def _ending(roots: list[Node], end: str, spf: SpfRecords, paths: SpfPaths) -> str:
     return "; ".join(
         f"End the record that redirect= of {root.name} leads to in {end}"
         if root.redirects
-        else remedy.publish(root.name, remedy.spf_ending(root.texts[0], end))
+        else remedy.publish(root.owner, _ended(root, end, spf, paths))
         for root in roots
     )
+
+
+def _ended(root: Node, end: str, spf: SpfRecords, paths: SpfPaths) -> str:
+    """Return the record with another end that shuts none of the fleet's own addresses out."""
+    own = paths.unnamed if root.name == spf.domain.mail_from else ()
+    return remedy.spf_authorising(remedy.spf_ending(root.texts[0], end), own)
 
 
 @check(
@@ -234,16 +240,17 @@ def _ending(roots: list[Node], end: str) -> str:
     "M3: info",
     fix="End SPF of {domain.mail_from} in ~all.",
 )
-def test_spf_all_strict(spf: SpfRecords, domain: Domain) -> None:
+def test_spf_all_strict(spf: SpfRecords, spf_paths: SpfPaths, domain: Domain) -> None:
     """SPF ends in ~all or -all.
 
     Anything weaker leaves forged mail as good as unjudged; of the two, ~all lets DKIM be judged too.
     """
     weak = findings(spf.roots, lambda root: root if root.end not in ("~all", "-all") else None)
-    assert not weak, seen(_ends(weak), fix=_ending(weak, "~all"))
+    assert not weak, seen(_ends(weak), fix=_ending(weak, "~all", spf, spf_paths))
     unlike = findings(spf.roots, lambda root: root if domain.spf_all and root.end not in domain.spf_all else None)
     assert not unlike, seen(
-        f"{_ends(unlike)}; declared: {' or '.join(domain.spf_all)}", fix=_ending(unlike, "".join(domain.spf_all[:1]))
+        f"{_ends(unlike)}; declared: {' or '.join(domain.spf_all)}",
+        fix=_ending(unlike, domain.spf_all[0] if domain.spf_all else "~all", spf, spf_paths),
     )
 
 
@@ -256,13 +263,13 @@ def _ends(roots: list[Node]) -> str:
     "RFC7208 8.2: should",
     fix="End SPF of {domain.mail_from} in ~all.",
 )
-def test_spf_no_neutral(spf: SpfRecords) -> None:
+def test_spf_no_neutral(spf: SpfRecords, spf_paths: SpfPaths) -> None:
     """SPF does not end neutral.
 
     With ?all, or with no end at all, unknown addresses are treated as if there were no record.
     """
     neutral = findings(spf.roots, lambda root: root if root.end in ("", "?all") else None)
-    assert not neutral, seen(_ends(neutral), fix=_ending(neutral, "~all"))
+    assert not neutral, seen(_ends(neutral), fix=_ending(neutral, "~all", spf, spf_paths))
 
 
 @check(
@@ -277,7 +284,7 @@ def test_spf_after_all(spf: SpfRecords) -> None:
     ignored = findings(spf.roots, lambda root: root if root.published.unreachable else None)
     assert not ignored, seen(
         f"ignored: {'; '.join(root.at(root.published.unreachable) for root in ignored)}",
-        fix="; ".join(remedy.publish(root.name, remedy.spf_reordered(root.texts[0])) for root in ignored),
+        fix="; ".join(remedy.publish(root.owner, remedy.spf_reordered(root.texts[0])) for root in ignored),
     )
 
 
@@ -317,7 +324,7 @@ def test_spf_no_loop(spf: SpfRecords) -> None:
     "RFC7208 10.1: should",
     fix="Add {address.spf_mechanism} to SPF of {domain.mail_from}.",
 )
-def test_spf_all_inventory(spf_sender: SpfResult, sender: Sender) -> None:
+def test_spf_all_inventory(spf_sender: SpfResult, spf_siblings: SpfPaths, sender: Sender) -> None:
     """Every declared address passes SPF of every domain it sends for.
 
     Standby hosts and IPv6 addresses are the ones forgotten, until the day they send.
@@ -329,9 +336,10 @@ def test_spf_all_inventory(spf_sender: SpfResult, sender: Sender) -> None:
         f"{sender.address.ip} for {name}: {says.describe()}",
         fix=f"Repair SPF of {name} first: it cannot be evaluated, see spf.syntax, spf.include-ok and spf.lookups.",
     )
-    repaired = remedy.spf_with(says.record, sender.address.spf_mechanism, first=not says.by_default)
+    # One record for all addresses that are forgotten: several would contradict each other.
+    repaired = remedy.spf_authorising(says.record, spf_siblings.forgotten, first=spf_siblings.denied)
     assert says.result == "pass", seen(
-        f"{sender.address.ip} for {name}: {says.describe()}", fix=remedy.publish(name, repaired)
+        f"{sender.address.ip} for {name}: {says.describe()}", fix=remedy.publish(says.owner, repaired)
     )
 
 

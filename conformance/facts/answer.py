@@ -53,6 +53,11 @@ class Answer:
         """``name type``, as in a zone file."""
         return f"{self.name} {self.rdtype}"
 
+    @property
+    def owner(self) -> str:
+        """Where records of this question stand or would have to: the name, or what its CNAME leads to."""
+        return self.aliases[-1].rstrip(".") if self.aliases else self.name
+
     def known(self) -> Answer:
         """Return this answer, or raise Undetermined when there was none."""
         if self.status is Status.UNDETERMINED:
@@ -91,6 +96,8 @@ class Answer:
         """Return rcode or a count, for a sentence: ``NXDOMAIN``, ``NODATA``, ``2 records``."""
         if self.status is Status.FOUND:
             return f"{len(self.records)} record{'s' if len(self.records) != 1 else ''}"
+        if self.status is Status.ABSENT and self.aliases:
+            return f"{'NODATA' if self.rcode == 'NOERROR' else self.rcode} at {self.owner}, where a CNAME leads"
         if self.status is Status.ABSENT:
             return "NODATA" if self.rcode == "NOERROR" else self.rcode
         return self.error or self.rcode

@@ -86,6 +86,15 @@ FACTS: Mapping[str, Fact] = {
 """Facts by the name of the fixture that gives them."""
 
 
+SHARED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "spf_siblings": ("spf_paths", lambda sender: sender.domain),
+}
+"""Facts of one subject that are those of another: by fixture, the fact and how to come to its subject."""
+
+NAMES = frozenset((*FACTS, *SHARED))
+"""Names of all fixtures that give facts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One fact of one subject."""
@@ -102,3 +111,11 @@ class Wanted:
         """Build the fact. Raises NotApplicable when the subject has none."""
         fact = FACTS[self.fact]
         return await fact.build(ask, fact.of(fleet, self.subject))
+
+
+def want(name: str, subject: Any) -> Wanted:
+    """Return the fact that a fixture gives of a subject."""
+    if name not in SHARED:
+        return Wanted(name, subject)
+    fact, other = SHARED[name]
+    return Wanted(fact, other(subject))

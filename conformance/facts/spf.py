@@ -74,6 +74,11 @@ class Node:
         return tuple(text for text in self.answer.joined if spf.is_spf(text))
 
     @property
+    def owner(self) -> str:
+        """Where the record has to stand: the name, or what its CNAME leads to."""
+        return self.answer.owner
+
+    @property
     def near_misses(self) -> tuple[tuple[str, str], ...]:
         """TXT records that were meant as SPF and are not, each with the reason. Raises Undetermined."""
         found = ((text, spf.near_miss(text)) for text in self.answer.joined)
@@ -307,10 +312,29 @@ class SpfPaths:
         """Return the results that are a permerror with a word in its explanation, of those that are known."""
         return tuple(one for one in self.results if one.result == "permerror" and word in one.explanation.lower())
 
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """What would authorise the addresses that do not pass, and those for which that is not known."""
+        return _mechanisms(one for one in self.results if one.unknown or one.result != "pass")
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """What would authorise the addresses that the record does not name: another end would shut them out."""
+        return _mechanisms(one for one in self.results if not one.named)
+
+    @property
+    def denied(self) -> bool:
+        """Whether a term before the end turns an own address away."""
+        return any(not one.unknown and one.result != "pass" and not one.by_default for one in self.results)
+
     def known(self) -> None:
         """Raise Undetermined when one of the results is not known."""
         for result in self.results:
             result.known()
+
+
+def _mechanisms(results: Iterable[SpfResult]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"ip{one.ip.version}:{one.ip}" for one in results))
 
 
 async def spf_records(ask: Asker, senders: DomainSenders) -> SpfRecords:

@@ -38,12 +38,19 @@ class SpfResult:
     unknown: Undetermined | None = None
     record: str = ""
     """The record at the domain; empty when there is none or several."""
+    owner: str = ""
+    """Where that record stands: the domain, or what its CNAME leads to."""
 
     def known(self) -> SpfResult:
         """Return this result, or raise Undetermined when a look-up could not be made."""
         if self.unknown:
             raise copy.copy(self.unknown)
         return self
+
+    @property
+    def named(self) -> bool:
+        """Whether the address passes, and by more than what the record says of everybody."""
+        return self.unknown is None and self.result == "pass" and not self.by_default
 
     @property
     def by_default(self) -> bool:
@@ -85,6 +92,11 @@ class _Answers:
             self.failed = self.failed or answer
             raise spf.TempError(f"DNS {answer.question}: {answer.error or answer.rcode}")
         return [((name, rdtype), _value(record)) for record in answer.records]
+
+    def owner(self, domain: str) -> str:
+        """Return where the record of a domain stands."""
+        answer = self.made.get((canonical(domain), "TXT"))
+        return answer.owner if answer else domain
 
     def record(self, domain: str) -> str:
         """Return the SPF record at a domain that was looked up; empty when there is none or several."""
@@ -153,7 +165,7 @@ async def check_host(ask: Asker, ip: IPAddress, mail_from: str, helo: str) -> Sp
     for _ in range(_MOST_ROUNDS):
         answers.wanted.clear()
         if (result := _evaluate(ip, mail_from, helo, answers)) is not None:
-            return replace(result, record=answers.record(result.domain))
+            return replace(result, record=answers.record(result.domain), owner=answers.owner(result.domain))
         wanted = list(dict.fromkeys(answers.wanted))
         found = await asyncio.gather(*(ask.dns(name, rdtype) for name, rdtype in wanted))
         answers.made.update(zip(wanted, found, strict=True))

@@ -60,6 +60,15 @@ def spf_with(text: str, mechanism: str, *, first: bool = False) -> str:
     return " ".join((_VERSION, *words[:at], mechanism, *words[at:]))
 
 
+def spf_authorising(text: str, mechanisms: Iterable[str], *, first: bool = False) -> str:
+    """Return a record that names some addresses too; terms that ``all`` made void count again."""
+    record = spf.parse_all(text)[0]
+    base = spf_reordered(text) if record.unreachable else text
+    there = {word.lower() for word in _words(base)}
+    missing = [one for one in mechanisms if one.lower() not in there or first]
+    return spf_with(base, " ".join(missing), first=first) if missing else base
+
+
 def spf_ending(text: str, end: str) -> str:
     """Return a record with another end; redirect= goes, since ``all`` makes it void."""
     return spf_of((word for word in _words(text) if not _is_all(word) and not _is_redirect(word)), end)

@@ -84,11 +84,11 @@ FINDINGS: list[tuple[str, Zone, str, str]] = [
     ("no_plus_all", at("v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all"), "/1' at position 7 of example.com, 'ip4:128", ""),
     ("no_plus_all", at("v=spf1 include:a.example.net -all", a=["v=spf1 +all"]), "example.com > a.ex", ""),
     ("no_plus_all", at("v=spf1 a/0 -all"), "'a/0'", ""),
-    ("has_end", at("v=spf1 a:mx.example.com"), "ends in neither", '"v=spf1 a:mx.example.com ~all"'),
-    ("all_strict", at("v=spf1 a ?all"), "example.com ends in ?all", '"v=spf1 a ~all"'),
-    ("all_strict", at("v=spf1 a"), "example.com has no all", '"v=spf1 a ~all"'),
+    ("has_end", at("v=spf1 a:mx.example.com"), "ends in neither", '"v=spf1 a:mx.example.com ip4:203.0.113.1 ~all"'),
+    ("all_strict", at("v=spf1 a ?all"), "example.com ends in ?all", '"v=spf1 a ip4:203.0.113.1 ~all"'),
+    ("all_strict", at("v=spf1 a"), "example.com has no all", '"v=spf1 a ip4:203.0.113.1 ~all"'),
     ("all_strict", at("v=spf1 redirect=a.example.net", a=["v=spf1 ?all"]), "?all", "redirect= of example"),
-    ("no_neutral", at("v=spf1 a ?all"), "?all", '"v=spf1 a ~all"'),
+    ("no_neutral", at("v=spf1 a ?all"), "?all", '"v=spf1 a ip4:203.0.113.1 ~all"'),
     ("after_all", at("v=spf1 -all a mx"), "'a' at position 12 of example.com, 'mx'", '"v=spf1 a mx -all"'),
     ("after_all", at("v=spf1 a redirect=x.example.net ~all"), "redirect=x.example.net", '"v=spf1 a ~all"'),
     ("include_ok", at("v=spf1 include:gone.example.net -all"), "example.com > gone.example.net: gone.exam", ""),
@@ -209,8 +209,9 @@ SENDERS: list[tuple[str, str, str, str]] = [
 @pytest.mark.parametrize(("ip", "text", "said", "fix"), SENDERS)
 def test_every_address_passes(ip: str, text: str, said: str, fix: str) -> None:
     sender = Sender(address(ip), domain())
-    result = built(spf.spf_sender, at(text) | {"dead.example.net TXT": None}, sender)
-    found = verdict(rules.test_spf_all_inventory, result, sender)
+    zone = at(text) | {"dead.example.net TXT": None}
+    siblings = built(spf.spf_paths, zone, spf.DomainSenders(domain(), (address(ip),)))
+    found = verdict(rules.test_spf_all_inventory, built(spf.spf_sender, zone, sender), siblings, sender)
     assert found.said == said, found
     assert fix in (found.fix or "")
     assert said != FINDING or ip in found.text

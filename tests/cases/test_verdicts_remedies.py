@@ -1,0 +1,117 @@
+"""Remedies that are followed to the letter break no mail that works."""
+
+from __future__ import annotations
+
+import pytest
+from verdicts import address, built, domain, verdict
+
+from conformance.cases import test_dkim, test_dmarc, test_dom, test_helo, test_ptr, test_spf
+from conformance.check import Check
+from conformance.facts import dkim, dmarc, spf
+from conformance.facts.domain import mail_domains
+from conformance.facts.reverse import reverse
+from conformance.fleet.model import Domain, Selector, Sender
+
+V4, V6 = "203.0.113.1", "2001:db8::1"
+
+
+def spf_facts(text: str, *ips: str) -> tuple[spf.SpfRecords, spf.SpfPaths]:
+    zone = {"example.com TXT": [text]}
+    senders = spf.DomainSenders(domain(), tuple(address(ip) for ip in ips))
+    return built(spf.spf_records, zone, senders), built(spf.spf_paths, zone, senders)
+
+
+@pytest.mark.parametrize("text", ["v=spf1 +all", "v=spf1 all", "v=spf1 ?all"])
+def test_another_end_shuts_no_own_address_out(text: str) -> None:
+    records, paths = spf_facts(text, V4, V6)
+    told = verdict(test_spf.test_spf_all_strict, records, paths, domain())
+    assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ip6:{V6} ~all"'
+
+
+def test_all_forgotten_addresses_come_to_one_record() -> None:
+    _, paths = spf_facts("v=spf1 -all", V4, V6)
+    fixes = set()
+    for ip in (V4, V6):
+        sender = Sender(address(ip), domain())
+        result = built(spf.spf_sender, {"example.com TXT": ["v=spf1 -all"]}, sender)
+        fixes.add(verdict(test_spf.test_spf_all_inventory, result, paths, sender).fix)
+    assert fixes == {f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ip6:{V6} -all"'}
+
+
+def test_an_address_behind_all_comes_before_it_once() -> None:
+    text = f"v=spf1 ip4:192.0.2.9 -all ip4:{V4}"
+    _, paths = spf_facts(text, V4)
+    sender = Sender(address(V4), domain())
+    told = verdict(
+        test_spf.test_spf_all_inventory, built(spf.spf_sender, {"example.com TXT": [text]}, sender), paths, sender
+    )
+    assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:192.0.2.9 ip4:{V4} -all"'
+
+
+def walk(zone: dict[str, object], name: str = "example.com", **wishes: object) -> tuple[dmarc.DmarcWalk, Domain]:
+    owned = domain(name, **wishes)
+    return built(dmarc.dmarc_walk, zone, owned), owned  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parent", "policy"),
+    [("p=reject; sp=none", "none"), ("p=none; sp=reject", "reject"), ("p=quarantine", "quarantine")],
+)
+def test_a_record_of_its_own_keeps_the_policy_in_force(parent: str, policy: str) -> None:
+    rua = "rua=mailto:r@example.com"
+    found, _ = walk({"_dmarc.example.com TXT": [f"v=DMARC1; {parent}; {rua}"]}, "news.example.com")
+    told = verdict(test_dmarc.test_dmarc_direct, found)
+    assert told.fix == f'Publish: _dmarc.news.example.com. IN TXT "v=DMARC1; p={policy}; {rua}"'
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        "v=DMARC1; p=reject, rua=mailto:r@example.com",
+        "v=DMARC1; p=reject rua=mailto:r@example.com",
+        "v=DMARC1; p:reject; rua=mailto:r@example.com",
+        "v=DMARC1; p=\u201creject\u201d; rua=r@example.com",
+    ],
+)
+def test_a_garbled_record_keeps_what_it_says(garbled: str) -> None:
+    found, owned = walk({"_dmarc.example.com TXT": [garbled]})
+    told = verdict(test_dmarc.test_dmarc_p_valid, found, owned)
+    assert told.fix == 'Publish: _dmarc.example.com. IN TXT "v=DMARC1; p=reject; rua=mailto:r@example.com"'
+
+
+def test_a_comma_between_tags_is_a_slip_of_syntax() -> None:
+    found, _ = walk({"_dmarc.example.com TXT": ["v=DMARC1; p=reject, rua=mailto:r@example.com"]})
+    assert "a semicolon is missing before rua=" in verdict(test_dmarc.test_dmarc_syntax, found).text
+
+
+def test_a_version_in_lower_case_keeps_the_rest() -> None:
+    found, _ = walk({"_dmarc.example.com TXT": ["v=dmarc1; p=reject; rua=mailto:boss@example.com"]})
+    told = verdict(test_dmarc.test_dmarc_exists, found)
+    assert told.fix == 'Publish: _dmarc.example.com. IN TXT "v=DMARC1; p=reject; rua=mailto:boss@example.com"'
+
+
+def test_nothing_is_to_be_published_beside_a_cname() -> None:
+    found, _ = walk({"_dmarc.example.com TXT": "-> d.esp.net", "d.esp.net TXT": ["v=DMARC1; p=none"]})
+    assert "Publish: d.esp.net. IN TXT" in (verdict(test_dmarc.test_dmarc_rua, found).fix or "")
+    gone = {"_dmarc.example.com TXT": "-> gone.esp.net"}
+    assert "Publish: gone.esp.net." in (verdict(test_dmarc.test_dmarc_exists, walk(gone)[0]).fix or "")
+
+    selector = Selector("example.com", "s1", "example.com")
+    key = built(dkim.key_record, {"s1._domainkey.example.com TXT": "-> k.esp.net"}, selector)
+    told = verdict(test_dkim.test_dkim_key_exists, key)
+    assert "s1._domainkey.example.com is a CNAME" in (told.fix or "")
+    assert "k.esp.net, where a CNAME leads" in told.text
+
+    ptr = built(reverse, {"1.113.0.203.in-addr.arpa PTR": "-> 1.net.example"}, address(V4))
+    assert "1.net.example. IN PTR" in (verdict(test_ptr.test_ptr_exists, ptr, address(V4)).fix or "")
+
+    zone = {f"example.com {rdtype}": "-> gone.esp.net" for rdtype in ("A", "AAAA", "MX")}
+    told = verdict(test_dom.test_dom_from_resolves, built(mail_domains, zone, domain()))
+    assert "Let the CNAME at example.com lead" in (told.fix or "")
+
+
+def test_no_ptr_is_to_follow_the_greeting_and_no_web_server_s_name_is_to_grow() -> None:
+    greeting: Check = test_ptr.test_ptr_matches_helo.check  # type: ignore[attr-defined]
+    assert "IN PTR" not in greeting.fix
+    slip: Check = test_helo.test_helo_matches_ip.check  # type: ignore[attr-defined]
+    assert slip.fix.startswith("Greet with a name that leads to")
