@@ -147,7 +147,11 @@ def show(host: str | None, **given: Any) -> None:
 @_options(_INVENTORY)
 def validate(**given: Any) -> None:
     """Say everything that is wrong with an inventory; exit status 4 when something is."""
+    from conformance.run import declared_problems
+
     fleet = _fleet(given)
+    if problems := dict.fromkeys(declared_problems(fleet)):
+        _fail("\n".join(problems))
     for warning in fleet.warnings:
         click.echo(f"warning: {warning}", err=True)
     addresses, domains = len(fleet.addresses), len(fleet.domains)
@@ -292,7 +296,8 @@ def _fleet(given: dict[str, Any]) -> Any:
 def _fail(text: str) -> NoReturn:
     from conformance.report.text import printable
 
-    click.echo(printable(text), err=True)
+    for line in text.splitlines():
+        click.echo(printable(line), err=True)
     raise SystemExit(4)
 
 

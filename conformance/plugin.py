@@ -188,10 +188,13 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Give each outcome its category, letter and word."""
+def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Give each outcome its category, letter and word; no letter where quiet was asked for."""
     result = getattr(report, "conformance", None)
-    return LETTERS[result["outcome"]] if result else None
+    if not result:
+        return None
+    category, letter, word = LETTERS[result["outcome"]]
+    return category, "" if config.option.verbose < 0 else letter, word
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -104,6 +104,13 @@ class Reporter:
         self._run = run
         self._config = config
 
+    def pytest_sessionstart(self) -> None:
+        """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and self._config.option.verbose == -1:
+            terminal._show_progress_info = False
+            self._config.option.verbose = -2
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect a result, and give its JUnit test case a name that never changes."""

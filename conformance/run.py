@@ -137,12 +137,7 @@ class Run:
             for name in settings[option]:
                 if not any(fnmatchcase(check, name) for check in checks()):
                     yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
-        for mta in self.fleet.mtas:
-            for name in mta.profiles:
-                if name not in profile_names():
-                    yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
-            for name in mta.levels.keys() - checks().keys():
-                yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
+        yield from declared_problems(self.fleet)
 
     def make_folder(self) -> None:
         """Make the folder for results. Raises UsageError."""
@@ -316,6 +311,16 @@ class Run:
         self.held.close()
         if self.worker is None and self.shared is not None:
             shutil.rmtree(self.shared, ignore_errors=True)
+
+
+def declared_problems(fleet: Fleet) -> Iterator[str]:
+    """Say what is wrong with an inventory that only the rules and profiles can tell, and where it was declared."""
+    for mta in fleet.mtas:
+        for name in mta.profiles:
+            if name not in profile_names():
+                yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
+        for name in sorted(mta.levels.keys() - checks().keys()):
+            yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
 
 
 def facts_of(case: Case) -> list[Wanted]:

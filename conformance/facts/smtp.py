@@ -102,11 +102,18 @@ class Prober:
             return replace(session, error=text, cause=getattr(error, "cause", ""))
         left = STEPS * timeout
         for target in targets:
-            async with self._hosts[target], self._sessions:
-                transcript.begin()
-                began = loop.time()
-                session = await self._dial(Call(listener, target, self._ehlo, timeout, began + left, transcript))
-                left -= loop.time() - began
+            for tries_left in range(self._retries, -1, -1):
+                async with self._hosts[target], self._sessions:
+                    transcript.begin()
+                    began = loop.time()
+                    session = await self._dial(Call(listener, target, self._ehlo, timeout, began + left, transcript))
+                    left -= loop.time() - began
+                again = session.end in _RETRIED or (session.end is End.REFUSED and session.stage == "connect")
+                if not again or not tries_left or left <= PAUSE:
+                    break
+                # Outside the lock: who waits here must not keep others from the same address.
+                await asyncio.sleep(PAUSE)
+                left -= PAUSE
             if session.stage != "connect" or left <= 0:
                 break
         return session
@@ -136,14 +143,8 @@ class Prober:
         return session
 
     async def _hold(self, call: Call, context: ssl.SSLContext, distrust: str = "") -> tuple[Session, Exception | None]:
-        loop = asyncio.get_running_loop()
-        for tries_left in range(self._retries, -1, -1):
-            dialogue = Dialogue(call, context, distrust)
-            session = await dialogue.hold()
-            again = session.end in _RETRIED or (session.end is End.REFUSED and session.stage == "connect")
-            if not again or not tries_left or loop.time() + PAUSE >= call.deadline:
-                break
-            await asyncio.sleep(PAUSE)
+        dialogue = Dialogue(call, context, distrust)
+        session = await dialogue.hold()
         return session, dialogue.failure
 
     async def _distrusting(self, call: Call, first: Session) -> Session:

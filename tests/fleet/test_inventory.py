@@ -195,7 +195,8 @@ def test_a_template_is_worked_out_anew_where_what_it_uses_differs(tree: Tree) ->
     ]
 
 
-def test_a_script_and_a_plugin_of_ansible(tree: Tree) -> None:
+@pytest.mark.parametrize("plugin", ["constructed", "ansible.builtin.constructed"])
+def test_a_script_and_a_plugin_of_ansible(tree: Tree, plugin: str) -> None:
     tree(
         {
             "inv/10-script": """\
@@ -205,16 +206,47 @@ def test_a_script_and_a_plugin_of_ansible(tree: Tree) -> None:
             variables = {"mailconform_send_from": ["198.51.100.1"], "mailconform_helo": "mx1.example.net", "edge": True}
             print(json.dumps({"all": {"hosts": ["mx1"]}, "_meta": {"hostvars": {"mx1": variables}}}))
             """,
-            "inv/20-constructed.yml": """\
-            plugin: constructed
+            "inv/20-constructed.yml": f"""\
+            plugin: {plugin}
             strict: true
-            groups: {mta_out: edge}
+            groups: {{mta_out: edge}}
             """,
         }
     )
     (mta,) = load(["inv"]).mtas
     assert (mta.name, mta.roles, mta.helo) == ("mx1", ("mta_out",), "mx1.example.net")
     assert mta.addresses[0].origin == Origin("inv/10-script")
+
+
+def test_a_plugin_of_a_collection_and_a_lookup_by_full_name(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tree(
+        {
+            "coll/ansible_collections/acme/inv/plugins/inventory/nb.py": """\
+            from ansible.plugins.inventory import BaseInventoryPlugin
+
+            DOCUMENTATION = "name: nb\\nshort_description: hosts\\noptions: {plugin: {description: this}}"
+
+
+            class InventoryModule(BaseInventoryPlugin):
+                NAME = "acme.inv.nb"
+
+                def parse(self, inventory, loader, path, cache=True):
+                    super().parse(inventory, loader, path, cache)
+                    inventory.add_group("mta_out")
+                    inventory.add_host("mx1", group="mta_out")
+                    inventory.set_variable("mx1", "mailconform_send_from", ["198.51.100.1"])
+            """,
+            "inv/nb.yml": "plugin: acme.inv.nb\n",
+            "inv/group_vars/all.yml": """\
+            mailconform_helo: "{{ lookup('ansible.builtin.env', 'HELO') | ansible.builtin.mandatory }}"
+            """,
+        }
+    )
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(here / "coll"))
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ENABLED", "auto,yaml")
+    monkeypatch.setenv("HELO", "mx1.example.net")
+    (mta,) = load(["inv"]).mtas
+    assert (mta.name, mta.helo) == ("mx1", "mx1.example.net")
 
 
 def test_facts_come_from_a_warm_cache(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

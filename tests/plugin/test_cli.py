@@ -181,3 +181,12 @@ def test_run_says_which_pytest_it_becomes() -> None:
     assert [word for word in words if word.startswith("--inventory")] == ["--inventory=a b.yml", "--inventory=c"]
     assert {"--rules=ptr.*", "--no-secrets", "--dns-rate=1234567.5", "-q"} <= set(words)
     assert words[-3:] == ["-k", "ptr and exists", "-x"]
+
+
+def test_validate_refuses_what_a_run_would_refuse(away: Path) -> None:
+    hosts = fleet.numbered(2, profile="zendsk", levels={"ptr.exsts": "must"})
+    fleet.inventory(away / "hosts.yml", hosts)
+    done = mailconform("inventory", "validate", "--inventory=hosts.yml")
+    assert done.exit_code == 4
+    assert "no profile 'zendsk'" in done.stderr
+    assert "did you mean ptr.exists" in done.stderr
