@@ -24,6 +24,9 @@ _HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls")
 _DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "dom")
 _TAGS = {"undetermined": "u", "waived": "s", "not-applicable": "i"}
 """Short elements for runs of letters: a matrix has a hundred thousand of them."""
+_LINKED = ("fail", "advice")
+_LINKS = 3_000
+"""Letters that lead to what to do; where there are more of them, the heads of the columns do it alone."""
 
 
 def anchor(kind: str, name: str) -> str:
@@ -94,12 +97,13 @@ def hosts_matrix(results: Results, hosts: Mapping[str, Sequence[Result]]) -> tup
                 applied.add(check)
     found = by_area(_known(results, applied))
     areas = {area: found[area] for area in [a for a in _HOST_AREAS if a in found] + list(found)}
+    linked = sum(outcome in _LINKED for line in grid.values() for outcome in line.values()) <= _LINKS
     columns = [Column(area_title(area), [_rule(results, c) for c in checks]) for area, checks in areas.items()]
     rows = [
         Row(
             host,
             anchor("h", host),
-            [letters(checks, line) for checks in areas.values()],
+            [letters(checks, line, linked) for checks in areas.values()],
             all(outcome in ("pass", "not-applicable") for outcome in line.values()),
         )
         for host, line in grid.items()
@@ -116,13 +120,15 @@ def _rule(results: Results, check: str) -> tuple[str, str, str]:
     return anchor("r", check), check.partition(".")[2], about.get("title", check)
 
 
-def letters(checks: Sequence[str], outcomes: Mapping[str, str]) -> Markup:
-    """Return one letter a rule; what is broken links to what to do. A rule without a result is a space."""
+def letters(checks: Sequence[str], outcomes: Mapping[str, str], linked: bool = True) -> Markup:
+    """Return one letter a rule; what is broken may link to what to do. A rule without a result is a space."""
     parts = []
     for outcome, run in groupby(checks, key=lambda check: outcomes.get(check, "")):
         same = list(run)
         letter = LETTERS.get(outcome, " ")
-        if outcome in ("fail", "advice"):
+        if outcome in _LINKED and not linked:
+            parts.append(f'<a class="{letter}">{letter * len(same)}</a>')
+        elif outcome in _LINKED:
             parts += [f'<a class="{letter}" href="#{anchor("r", check)}">{letter}</a>' for check in same]
         elif tag := _TAGS.get(outcome):
             parts.append(f"<{tag}>{letter * len(same)}</{tag}>")

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 _LONGEST = 4000
 """Characters of one value that are shown."""
-_ROOM = 2_600_000
-"""Characters that a page of a large fleet may take; what the rest of it leaves of them is for the evidence."""
-_LEAST_EVIDENCE = 300_000
+_ROOM = 1_600_000
+"""Characters that hosts and domains may take in a page of a large fleet, with their findings and evidence."""
+_PLACE = 1_000
+"""Characters that a host or domain takes without findings and evidence."""
+_FINDING = 16
+"""Characters that a finding takes of which only the rule is named."""
+_LEAST = 400_000
 _CAUSES = 300
 _NAMES = 500
 
@@ -36,7 +40,9 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
     judged = Judged(results)
     found = groups(results)
     evidence = Evidence(results, facts)
-    evidence.write(judged.sections(), _evidence_room(results))
+    room = _room(results)
+    judged.shorten(room // 2)
+    evidence.write(judged.sections(), room // 2)
     reasons = [cause_block(number, cause) for number, cause in enumerate(causes(results), 1)]
     rules = blocks(found, evidence)
     columns, rows = hosts_matrix(results, judged.hosts)
@@ -79,12 +85,12 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
     )
 
 
-def _evidence_room(results: Results) -> int:
-    """Return how many characters of evidence keep the page small, by what a host and a finding take elsewhere."""
-    counts, run = results["counts"], results["run"]
+def _room(results: Results) -> int:
+    """Return how many characters findings and evidence may take in the sections of hosts and domains."""
+    run, counts = results["run"], results["counts"]
     findings: int = counts["fail"] + counts["advice"] + counts["waived"]
     places: int = run["hosts"] + run["domains"]
-    return max(_ROOM - 1_300 * places - 400 * findings, _LEAST_EVIDENCE)
+    return max(_ROOM - _PLACE * places - _FINDING * findings, _LEAST)
 
 
 def _tone(results: Results, judged: Judged) -> str:

@@ -14,8 +14,14 @@ from conformance.report.matrix import anchor, area_title, by_area, tally
 from conformance.report.text import place_address, plural, printable
 
 _REMEDIES = 5
-_FOLDED = 2_000
+_TO_DO = 350_000
+"""Characters that *what to do* may take; every rule has its first remedies with a few findings all the same."""
+_LINK = 120
+"""Characters of a link to a host or domain, and of the mark-up of a finding in its section."""
 _FINDINGS = 100
+_LEAST_FINDINGS = 3
+_WAIVED = 1_000
+"""Subjects of waived findings that are named, ten of each rule at least."""
 _FIX = 2_000
 _ROWS = 60
 _LINE_END, _BLANK_LINE = Markup("\n"), Markup("\n\n")
@@ -90,7 +96,7 @@ class CauseBlock:
 
 @dataclass(frozen=True)
 class Details:
-    """A host or domain: what is declared of it, its findings, what passed, and the evidence."""
+    """A host or domain: what is declared of it, its findings or only their rules, what passed, and the evidence."""
 
     name: str
     anchor: str
@@ -99,6 +105,7 @@ class Details:
     about: list[tuple[str, list[Link]]]
     findings: list[Finding]
     more: int
+    brief: list[tuple[str, str]]
     undetermined: list[tuple[str, str]]
     passed: str
     skipped: str
@@ -135,13 +142,17 @@ def _short(subject: str, within: str) -> str:
     return "" if subject == within else subject.removeprefix(f"{within}/") if within else subject
 
 
-def waivers(results: Iterable[Result]) -> list[tuple[Link, str, list[Link]]]:
-    """Return waived results by rule and waiver: rule, what the waiver says, subjects."""
+def waivers(results: Iterable[Result]) -> list[tuple[Link, str, list[Link], int]]:
+    """Return waived results by rule and waiver: rule, what the waiver says, the first subjects, how many more."""
     found: dict[tuple[str, str], list[Link]] = {}
     for result in results:
         key = result["check"], waiver_text(result["waiver"])
         found.setdefault(key, []).append(Link(result["subject"], _home(result)))
-    return [(rule_link(check), waiver, subjects) for (check, waiver), subjects in found.items()]
+    room = max(_WAIVED // max(len(found), 1), 10)
+    return [
+        (rule_link(check), waiver, subjects[:room], len(subjects) - len(subjects[:room]))
+        for (check, waiver), subjects in found.items()
+    ]
 
 
 def waiver_text(waiver: Mapping[str, Any] | None) -> str:
@@ -150,20 +161,34 @@ def waiver_text(waiver: Mapping[str, Any] | None) -> str:
 
 
 def blocks(found: Iterable[Group], evidence: Evidence) -> list[Block]:
-    """Return groups of findings as *what to do*; what is folded is bounded over all of them, the worst first."""
-    room = _FOLDED
+    """Return groups of findings as *what to do*, which is bounded over all of them, the worst first."""
+    room = _TO_DO
     told = []
     for group in found:
-        told.append(_block(group, evidence, room))
-        room -= len(told[-1].folded)
+        block, room = _block(group, evidence, room)
+        told.append(block)
     return told
 
 
-def _block(group: Group, evidence: Evidence, room: int) -> Block:
+def _block(group: Group, evidence: Evidence, room: int) -> tuple[Block, int]:
+    """Return what to do about a group, and how many characters of ``room`` it left."""
     remedies = group.remedies
+    first = []
+    for remedy in remedies[:_REMEDIES]:
+        told, room = _remedy(remedy, evidence, room)
+        first.append(told)
     rest = [(remedy.fix, result) for remedy in remedies[_REMEDIES:] for result in remedy.findings]
-    fixes = list(dict.fromkeys(printable(fix, _FIX, newlines=True) for fix, _ in rest[:room] if fix))
-    return Block(
+    folded: list[Link] = []
+    texts: dict[str, str] = {}
+    for fix, result in rest:
+        text = "" if fix in texts else printable(fix, _FIX, newlines=True)
+        if len(text) + _LINK > room:
+            break
+        room -= len(text) + _LINK
+        texts.setdefault(fix, text)
+        folded.append(Link(result["subject"], _home(result)))
+    fixes = list(dict.fromkeys(text for text in texts.values() if text))
+    block = Block(
         anchor("r", group.check),
         group.check,
         group.title,
@@ -172,16 +197,24 @@ def _block(group: Group, evidence: Evidence, room: int) -> Block:
         group.level,
         plural(len(group.findings), "subject"),
         sources(group.sources),
-        [_remedy(remedy, evidence) for remedy in remedies[:_REMEDIES]],
-        [Link(result["subject"], _home(result)) for _, result in rest[:room]],
+        first,
+        folded,
         _BLANK_LINE.join(fixes) if any("\n" in fix for fix in fixes) else _LINE_END.join(fixes),
-        max(len(rest) - room, 0),
+        len(rest) - len(folded),
     )
+    return block, room
 
 
-def _remedy(remedy: Remedy, evidence: Evidence) -> RemedyBlock:
-    shown = [finding(result, evidence) for result in remedy.findings[:_FINDINGS]]
-    return RemedyBlock(remedy.required, remedy.fix, shown, len(remedy.findings) - len(shown))
+def _remedy(remedy: Remedy, evidence: Evidence, room: int) -> tuple[RemedyBlock, int]:
+    """Return a remedy with its findings, and how many characters of ``room`` it left."""
+    room -= len(remedy.required) + len(remedy.fix)
+    shown: list[Finding] = []
+    for result in remedy.findings[:_FINDINGS]:
+        if len(shown) >= _LEAST_FINDINGS and room < 0:
+            break
+        room -= 2 * _LINK + len(result["seen"])
+        shown.append(finding(result, evidence))
+    return RemedyBlock(remedy.required, remedy.fix, shown, len(remedy.findings) - len(shown)), room
 
 
 def cause_block(number: int, cause: Cause) -> CauseBlock:
@@ -240,6 +273,7 @@ class Judged:
         self.hosts: dict[str, list[Result]] = {host["name"]: [] for host in results["hosts"]}
         self.domains: dict[str, list[Result]] = {domain["name"]: [] for domain in results["domains"]}
         self.fleet: list[Result] = []
+        self.brief: set[Section] = set()
         for result in results["results"]:
             if result["host"]:
                 self.hosts.setdefault(result["host"], []).append(result)
@@ -255,20 +289,56 @@ class Judged:
         every.append((("h", ""), self.fleet))
         return [section for section, own in sorted(every, key=lambda pair: _weight(pair[1]))]
 
+    def shorten(self, room: int) -> None:
+        """Have the sections with the least to look at name only the rules that were broken, beyond ``room`` characters.
+
+        *What to do* and ``results.json`` have the findings themselves.
+        """
+        for kind, name in self.sections():
+            own = (self.hosts.get(name, self.fleet) if kind == "h" else self.domains[name]) if name else self.fleet
+            room -= sum(_LINK + len(result["seen"]) for result in _told(own)[:_ROWS])
+            if room < 0:
+                self.brief.add((kind, name))
+
     def host_details(self, evidence: Evidence) -> list[Details]:
         """Return the hosts, and the fleet as a whole where something was judged of it."""
         about = declared_hosts(self.results)
-        small = len(self.hosts) <= _SMALL_FLEET
-        found = [_details(("h", name), own, about.get(name, []), evidence, small) for name, own in self.hosts.items()]
+        found = [self._details(("h", name), own, about, evidence) for name, own in self.hosts.items()]
         if any(result["outcome"] != "not-applicable" for result in self.fleet):
-            found.append(_details(("h", ""), self.fleet, [], evidence, small))
+            found.append(self._details(("h", ""), self.fleet, {}, evidence))
         return found
 
     def domain_details(self, evidence: Evidence) -> list[Details]:
         """Return the domains."""
         about = declared_domains(self.results)
-        small = len(self.domains) <= _SMALL_FLEET
-        return [_details(("d", name), own, about.get(name, []), evidence, small) for name, own in self.domains.items()]
+        return [self._details(("d", name), own, about, evidence) for name, own in self.domains.items()]
+
+    def _details(
+        self,
+        section: Section,
+        own: Sequence[Result],
+        declared: Mapping[str, list[tuple[str, list[Link]]]],
+        evidence: Evidence,
+    ) -> Details:
+        kind, name = section
+        small = len(self.hosts) + len(self.domains) <= _SMALL_FLEET
+        told = _told(own)
+        shown = [] if section in self.brief else told[:_ROWS]
+        return Details(
+            name or "The whole fleet",
+            anchor(kind, name),
+            all(result["outcome"] in ("pass", "not-applicable") for result in own),
+            tally(own),
+            [(label, links) for label, links in declared.get(name, []) if links],
+            [finding(result, evidence, name) for result in shown],
+            len(told) - len(shown),
+            _by_outcome(told) if section in self.brief else [],
+            _by_cause(own, small),
+            _passed(own, small),
+            _skipped(own, small),
+            evidence.shown.get(section),
+            section in evidence.left_out,
+        )
 
     def score(self, level: str) -> tuple[int, int]:
         """Return how many results of a level passed, of how many that apply; waived and undetermined do not pass."""
@@ -289,25 +359,19 @@ def _weight(own: Sequence[Result]) -> tuple[int, ...]:
     return tuple(-counts[outcome] for outcome in WORST[:4])
 
 
-def _details(
-    section: Section, own: Sequence[Result], about: list[tuple[str, list[Link]]], evidence: Evidence, small: bool
-) -> Details:
-    kind, name = section
-    told = [r for outcome in ("fail", "advice", "waived") for r in own if r["outcome"] == outcome]
-    return Details(
-        name or "The whole fleet",
-        anchor(kind, name),
-        all(result["outcome"] in ("pass", "not-applicable") for result in own),
-        tally(own),
-        [(label, links) for label, links in about if links],
-        [finding(result, evidence, name) for result in told[:_ROWS]],
-        max(len(told) - _ROWS, 0),
-        _by_cause(own, small),
-        _passed(own, small),
-        _skipped(own, small),
-        evidence.shown.get(section),
-        section in evidence.left_out,
-    )
+def _told(own: Sequence[Result]) -> list[Result]:
+    return [r for outcome in ("fail", "advice", "waived") for r in own if r["outcome"] == outcome]
+
+
+def _by_outcome(told: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the rules that findings were about, by outcome."""
+    found: dict[str, dict[str, None]] = {}
+    for result in told:
+        found.setdefault(result["outcome"], {})[result["check"]] = None
+    return [
+        (outcome, "; ".join(_area(area, kept, "", named=True) for area, kept in by_area(checks).items()))
+        for outcome, checks in found.items()
+    ]
 
 
 def _by_cause(own: Sequence[Result], named: bool) -> list[tuple[str, str]]:
