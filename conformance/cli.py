@@ -134,13 +134,15 @@ def inventory() -> None:
 @click.argument("host", required=False)
 def show(host: str | None, **given: Any) -> None:
     """Print what is effective for a host, or for all, and where each value comes from."""
+    from conformance.fleet.errors import InventoryError
     from conformance.fleet.show import describe
 
     fleet = _fleet(given)
-    if host is not None and host not in fleet.by_name:
-        _fail(f"no mail host {host!r} in this inventory; there are {', '.join(fleet.by_name)}")
-    for line in describe(fleet, host):
-        click.echo(line)
+    try:
+        for line in describe(fleet, host):
+            click.echo(line)
+    except InventoryError as error:
+        _fail(str(error))
 
 
 @inventory.command()
@@ -177,10 +179,9 @@ def explain(rule: str) -> None:
     from conformance.report.explain import explain as words
 
     if rule not in checks():
-        from difflib import get_close_matches
+        from conformance.reading.excerpt import did_you_mean
 
-        near = get_close_matches(rule, checks(), n=3, cutoff=0.5)
-        _fail(f"no rule {rule!r}" + (f"; did you mean {', '.join(near)}?" if near else "; see: mailconform list rules"))
+        _fail(f"no rule {rule!r}; {did_you_mean(rule, checks(), most=3) or 'see: mailconform list rules'}")
     levels = {name: profiles.load(name).level(checks()[rule]) for name in profiles.names()}
     for line in words(checks()[rule], levels):
         click.echo(line)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from conformance.reading.excerpt import did_you_mean
 
 
 class UsageError(Exception):
@@ -148,6 +150,10 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 
+_OTHER_VARIABLES = frozenset({"MAILCONFORM_CORPORA"})
+"""Read by the tests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The values of all options, and where each was set: ``--level``, ``MAILCONFORM_LEVEL`` or ``mailconform_level``.
@@ -169,6 +175,15 @@ class Settings:
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """Return settings with some other values."""
         return replace(self, values={**self.values, **values})
+
+
+def unknown(ini: Iterable[str], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence about each ini key and variable that is named like an option and is none."""
+    keys = {option.ini for option in OPTIONS}
+    variables = {option.variable for option in OPTIONS} | _OTHER_VARIABLES
+    stray = [(key, keys) for key in ini if key.startswith("mailconform_") and key not in keys]
+    stray += [(key, variables) for key in environ if key.startswith("MAILCONFORM_") and key not in variables]
+    return [f"{key} is set and is no option; {did_you_mean(key, known)}".removesuffix("; ") for key, known in stray]
 
 
 def settle(

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -37,6 +36,7 @@ from conformance.options import Settings, UsageError
 from conformance.profiles import files as profile_files
 from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
+from conformance.reading.excerpt import did_you_mean
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
 from conformance.subjects import KINDS, Nobody, concerned, level, place
@@ -355,8 +355,7 @@ def _no_profile(name: str) -> str:
 
 
 def _meant(name: str) -> str:
-    near = get_close_matches(name, checks(), n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else "; see: mailconform list rules"
+    return f"; {did_you_mean(name, checks(), most=3) or 'see: mailconform list rules'}"
 
 
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:

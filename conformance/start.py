@@ -8,15 +8,16 @@ import pickle
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
+from _pytest.config.findpaths import load_config_dict_from_file
 
 from conformance.fleet.model import Fleet, Mta
-from conformance.options import Settings, UsageError, settle
+from conformance.options import Settings, UsageError, settle, unknown
 from conformance.run import Run, split
 
 LAB = "embedded"
@@ -30,6 +31,10 @@ def settings(config: pytest.Config) -> Settings:
     except (TypeError, pytest.UsageError) as error:
         # What pytest says of a value in a TOML file that is neither text nor a list of texts.
         raise UsageError(str(error)) from None
+
+
+def _ini_keys(config: pytest.Config) -> Iterable[str]:
+    return (load_config_dict_from_file(config.inipath) or ()) if config.inipath else ()
 
 
 def begin(config: pytest.Config) -> Run:
@@ -48,6 +53,7 @@ def begin(config: pytest.Config) -> Run:
         held.callback(terminate_like_interrupt())
         chosen = settings(config)
         run = Run(chosen, read_fleet(chosen))
+        run.notes += unknown(_ini_keys(config))
         run.validate()
         if not config.option.collectonly:
             run.make_folder()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from conformance.facts.dmarc import DmarcWalk, ReportDestinations
     from conformance.fleet.model import Domain
 
+_PCT = " (older receivers then apply the policy to all mail: let p= be one that is meant)"
 PUBLISH = 'Publish: _dmarc.{domain.name}. IN TXT "v=DMARC1; p=none; rua=mailto:dmarc-reports@{domain.name}"'
 
 
@@ -67,9 +68,13 @@ def test_dmarc_direct(dmarc: DmarcWalk) -> None:
 
 
 def _of_its_own(dmarc: DmarcWalk, name: str) -> str:
-    """Return a record that changes no policy: the one that applies to the domain, or none for its other subdomains."""
-    policy = dmarc.policy if name == dmarc.domain.name else "none"
-    return remedy.dmarc_with(dmarc.applied.record.text, p=policy, sp=None, np=None)
+    """Return a record that changes no policy: the one that applies to the domain, or none for its other subdomains.
+
+    A policy that was declared takes the place of another.
+    """
+    wishes = dmarc.domain.dmarc_p
+    policy = dmarc.policy if not wishes or dmarc.policy in wishes else wishes[0]
+    return dmarc.amended(p=policy if name == dmarc.domain.name else "none", sp=None, np=None)
 
 
 @check(
@@ -126,14 +131,13 @@ def test_dmarc_p_valid(dmarc: DmarcWalk, domain: Domain) -> None:
     Without a valid p= receivers take the record for p=none, or for no record.
     """
     source = dmarc.applied
-    wanted = next(iter(domain.dmarc_p), dmarc.meant.p or "none")
     assert source.record.p is not None, seen(
         f"record of {source.domain}: {listed(dmarc.wrong('p')) or 'p= is missing'}",
-        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, p=wanted)),
+        fix=_publish(dmarc, source.domain, dmarc.amended()),
     )
     assert not domain.dmarc_p or dmarc.policy in domain.dmarc_p, seen(
         f"the record of {source.domain} asks for {dmarc.policy or 'nothing'}; declared: {' or '.join(domain.dmarc_p)}",
-        fix=_publish(dmarc, domain.name, remedy.dmarc_with(source.record.text, p=wanted, sp=None)),
+        fix=_publish(dmarc, domain.name, dmarc.amended(p=next(iter(domain.dmarc_p)), sp=None)),
     )
 
 
@@ -154,7 +158,7 @@ def test_dmarc_values(dmarc: DmarcWalk, domain: Domain) -> None:
     unlike = {name: wish for name, wish in wishes.items() if wish and wish != found[name]}
     assert not unlike, seen(
         "; ".join(f"{name}={found[name]} applies; declared: {wish}" for name, wish in unlike.items()),
-        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, **unlike)),
+        fix=_publish(dmarc, source.domain, dmarc.amended()),
     )
     unknown = listed(quoted(tag.name, 40) for tag in source.record.unknown)
     assert not unknown, seen(f"no version of DMARC knows {unknown} in the record of {source.domain}", at_most="info")
@@ -177,10 +181,7 @@ def test_dmarc_rua(dmarc: DmarcWalk) -> None:
     source = dmarc.applied
     addresses = [uri.address.lower() for uri in source.record.rua if uri.scheme == "mailto"]
     wish = dmarc.report_address
-    meant = [uri.address.lower() for uri in dmarc.meant.rua if uri.scheme == "mailto"]
-    more = (wish,) if dmarc.declares_address or not meant else ()
-    rua = ",".join(f"mailto:{address}" for address in dict.fromkeys((*meant, *more)))
-    fix = _publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, rua=rua))
+    fix = _publish(dmarc, source.domain, dmarc.amended())
     wrong = listed(dmarc.wrong("rua"), joint="; ")
     assert addresses, seen(f"record of {source.domain}: {wrong or 'there is no rua= with a mailto: address'}", fix=fix)
     assert not wrong, seen(f"record of {source.domain}: {wrong}")
@@ -225,12 +226,10 @@ def test_dmarc_removed_tags(dmarc: DmarcWalk) -> None:
     record = source.record
     found = [f"{tag.name}={quoted(tag.value, 20)}" for tag in record.removed]
     found += [f"{quoted(uri.size)} after {quoted(uri.text)}" for uri in (*record.rua, *record.ruf) if uri.size]
-    partly = any(tag.name == "pct" and tag.value != "100" for tag in record.removed)
     assert not found, seen(
         f"record of {source.domain}: {listed(found)}",
-        fix=_publish(dmarc, source.domain, dmarc.modern)
-        + (" (older receivers then apply the policy to all mail: let p= be one that is meant)" if partly else ""),
-        at_most=None if partly else "info",
+        fix=_publish(dmarc, source.domain, dmarc.amended(pct=None)) + (_PCT if dmarc.partial else ""),
+        at_most=None if dmarc.partial else "info",
     )
 
 
@@ -248,7 +247,7 @@ def test_dmarc_t(dmarc: DmarcWalk) -> None:
     assert not wrong, seen(f"record of {source.domain}: {listed(wrong)}")
     assert not source.record.testing, seen(
         f"record of {source.domain}: t=y, so that {dmarc.policy} is applied as {dmarc.mildened}",
-        fix=_publish(dmarc, source.domain, remedy.dmarc_with(source.record.text, t=None)),
+        fix=_publish(dmarc, source.domain, dmarc.amended(t=None)),
     )
 
 

@@ -14,7 +14,7 @@ from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading import dmarc, remedy
 from conformance.reading.excerpt import listed, quoted
 from conformance.reading.orgdomain import registrable
-from conformance.reading.taglist import read
+from conformance.reading.taglist import Tag, read
 
 _MOST_DESTINATIONS = 20
 """Foreign report destinations of one record that are asked for their consent."""
@@ -91,14 +91,31 @@ class DmarcWalk:
         """The policy that receivers apply, test mode taken into account (section 4.7). Raises as ``applied``."""
         return self.applied.record.applied(subdomain=self.applied.kind != "author")
 
-    @property
-    def modern(self) -> str:
-        """The record that applies without what RFC 9989 removed. Raises as ``applied``."""
+    def amended(self, **changes: str | None) -> str:
+        """Return the record that applies with some tags set, or dropped where None. Raises as ``applied``.
+
+        All else is put right that changes no policy, so that no rule's remedy undoes that of another.
+        """
         record = self.applied.record
-        gone: dict[str, str | None] = {tag.name: None for tag in record.removed}
-        lists = {"rua": record.rua, "ruf": record.ruf}
-        sized = {name: uris for name, uris in lists.items() if any(uri.size for uri in uris)}
-        return remedy.dmarc_with(record.text, **gone, **{n: ",".join(uri.text for uri in u) for n, u in sized.items()})
+        gone: dict[str, str | None] = {tag.name: None for tag in record.removed if not _partial(tag)}
+        sized = {"ruf": ",".join(uri.text for uri in record.ruf)} if any(uri.size for uri in record.ruf) else {}
+        wishes = {"adkim": self.domain.dmarc_adkim, "aspf": self.domain.dmarc_aspf}
+        wanted = {name: wish for name, wish in wishes.items() if wish}
+        if record.p is None:
+            wanted["p"] = next(iter(self.domain.dmarc_p), self.meant.p or "none")
+        return remedy.dmarc_with(record.text, **(gone | sized | wanted | {"rua": self.reports} | changes))
+
+    @property
+    def partial(self) -> bool:
+        """Whether the record spares a share of the mail from its policy at older receivers. Raises as ``applied``."""
+        return any(map(_partial, self.applied.record.removed))
+
+    @property
+    def reports(self) -> str:
+        """What rua= should say: what it is meant to say, and the declared address or else one to propose."""
+        meant = [uri.address.lower() for uri in self.meant.rua if uri.scheme == "mailto"]
+        more = (self.report_address,) if self.declares_address or not meant else ()
+        return ",".join(f"mailto:{address}" for address in dict.fromkeys((*meant, *more)))
 
     @property
     def below_suffix(self) -> tuple[str, ...]:
@@ -203,6 +220,11 @@ class DmarcWalk:
         for answer in self.answers.values():
             answer.known()
         return dmarc.organizational_domain(self.domain.name, self.records)
+
+
+def _partial(tag: Tag) -> bool:
+    """Return whether a tag that RFC 9989 removed spares mail from the policy at older receivers."""
+    return tag.name == "pct" and tag.value != "100"
 
 
 @lru_cache(maxsize=1024)

@@ -287,6 +287,11 @@ class SpfRecords:
         return tuple(node for root in self.roots for node in root.nodes())
 
     @property
+    def circular(self) -> bool:
+        """Whether a term is known to lead back to a record that is being read."""
+        return any(look.loop for node in self.nodes for look in node.looks)
+
+    @property
     def at_domain(self) -> Node:
         """What stands at the domain itself."""
         return next(root for root in self.roots if root.name == self.domain.name)

@@ -128,10 +128,30 @@ def _pyspf() -> ModuleType:
     return module
 
 
+@cache
+def _query() -> Any:
+    """Return pyspf's query, but one in which a record that includes itself fails where it does so and not before.
+
+    RFC 7208 section 4.6: only a syntax error spoils a record whose earlier terms decide.
+    """
+    spf = _pyspf()
+
+    class Query(spf.query):  # type: ignore[name-defined,misc]
+        def validate_mechanism(self, mech: str) -> tuple[str, str, str, int, str]:
+            try:
+                found: tuple[str, str, str, int, str] = super().validate_mechanism(mech)
+            except spf.PermError as error:
+                if error.msg != "include has trivial recursion":
+                    raise
+                return mech, "include", self.d, self.cidrmax, spf.RESULTS.get(mech[0], "pass")
+            return found
+
+    return Query
+
+
 def _evaluate(ip: IPAddress, mail_from: str, helo: str, answers: _Answers) -> SpfResult | None:
     """Run pyspf over the look-ups made so far; None when it wants more of them."""
-    spf = _pyspf()
-    query = spf.query(i=str(ip), s=mail_from, h=helo, strict=True, querytime=0)
+    query = _query()(i=str(ip), s=mail_from, h=helo, strict=True, querytime=0)
     token = _answers.set(answers)
     try:
         result, _, explanation = query.check()

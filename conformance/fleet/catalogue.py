@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from conformance.fleet import names
 from conformance.fleet.model import Domain, Selector
 from conformance.fleet.reader import Problems, Reader
-from conformance.fleet.schema import DomainEntry, did_you_mean
+from conformance.fleet.schema import DomainEntry
 from conformance.fleet.values import Host, Parts, Value, label
+from conformance.reading.excerpt import did_you_mean
 
 DOMAINS = "mailconform_domains"
 SENDS_FOR = ("mailconform_sends_for", "mailconform_group_sends_for", "mailconform_host_sends_for")

@@ -11,6 +11,7 @@ from conformance.fleet import schema
 from conformance.fleet.errors import Problem
 from conformance.fleet.model import Origin
 from conformance.fleet.values import Fault, Host, Parts, Value, label
+from conformance.reading.excerpt import did_you_mean
 
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 _NO_ATTRIBUTE = re.compile(r"has no attribute '([^']+)'")
@@ -94,7 +95,7 @@ class Reader:
             if not name.startswith(schema.PREFIX):
                 continue
             if name not in schema.NAMES:
-                hint = schema.did_you_mean(name, schema.NAMES)
+                hint = did_you_mean(name, schema.NAMES)
                 self.problems.add("unknown variable", name, value.origin(), hint)
                 continue
             self.get(host, name)

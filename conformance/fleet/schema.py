@@ -6,7 +6,6 @@ there to judge.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from conformance.fleet import names
 from conformance.fleet.model import IPAddress
 from conformance.fleet.values import Parts
+from conformance.reading.excerpt import did_you_mean
 
 PREFIX = "mailconform_"
 
@@ -73,9 +73,12 @@ def _address(value: Any) -> IPAddress:
     try:
         if not isinstance(value, str) or "%" in value:
             raise ValueError
-        return ipaddress.ip_address(value)
+        address = ipaddress.ip_address(value)
     except ValueError:
         raise _expected("an IPv4 or IPv6 address") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        raise _expected(f"the IPv4 address itself, {address.ipv4_mapped}")
+    return address
 
 
 def _network(value: Any) -> str:
@@ -295,12 +298,6 @@ def check(name: str, data: Any) -> tuple[Any, list[Mismatch]]:
         return None, list(_mismatches(name, error))
     except RecursionError:
         return None, [Mismatch((), "fewer levels", data)]
-
-
-def did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    """Return a hint at the known word that resembles one, empty if none does."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]}?" if close else ""
 
 
 def json_schema() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from conformance.fleet.errors import InventoryError, Problem, printable
 from conformance.fleet.model import Domain, Fleet, Mta, Origin
+from conformance.reading.excerpt import did_you_mean
 
 _NOT_SHOWN = ("submission", "forward", "attest", "streams", "waive", "ipv6", "role_groups", "enabled", "lab")
 
@@ -31,10 +32,11 @@ def _overview(fleet: Fleet) -> Iterator[str]:
 def _host(fleet: Fleet, name: str) -> Iterator[str]:
     mta = fleet.by_name.get(name)
     if mta is None:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, fleet.by_name, n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
+        if name in fleet.out_of_scope:
+            raise InventoryError([Problem(f"'{name}' is out of scope", hint="see its mailconform_enabled")])
+        if name in fleet.ignored:
+            raise InventoryError([Problem(f"'{name}' has no role in mail", hint="see mailconform_role")])
+        hint = did_you_mean(name, fleet.by_name) or "see: mailconform list hosts"
         raise InventoryError([Problem(f"no mail host is named '{name}'", hint=hint)])
     yield from _mta(mta)
     yield ""

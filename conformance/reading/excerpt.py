@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 def quoted(text: str, limit: int = 100) -> str:
@@ -15,3 +16,9 @@ def listed(names: Iterable[str], most: int = 5, *, joint: str = ", ") -> str:
     known = list(names)
     shown = joint.join(known[:most])
     return shown if len(known) <= most else f"{shown} and {len(known) - most} more"
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Return a hint at the known words that resemble one, empty if none does."""
+    close = get_close_matches(word, known, n=most)
+    return f"did you mean {' or '.join(close)}?" if close else ""

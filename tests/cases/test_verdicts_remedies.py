@@ -115,3 +115,36 @@ def test_no_ptr_is_to_follow_the_greeting_and_no_web_server_s_name_is_to_grow() 
     assert "IN PTR" not in greeting.fix
     slip: Check = test_helo.test_helo_matches_ip.check  # type: ignore[attr-defined]
     assert slip.fix.startswith("Greet with a name that leads to")
+
+
+def test_no_dmarc_remedy_undoes_another() -> None:
+    text = "v=DMARC1; p=reject; pct=100; ri=86400; adkim=r; rua=r@example.com"
+    found, owned = walk({"_dmarc.example.com TXT": [text]}, dmarc_adkim="s")
+    fixes = {
+        verdict(test_dmarc.test_dmarc_values, found, owned).fix,
+        verdict(test_dmarc.test_dmarc_removed_tags, found).fix,
+    }
+    assert fixes == {
+        'Publish: _dmarc.example.com. IN TXT "v=DMARC1; p=reject; adkim=s; rua=mailto:r@example.com"',
+    }
+
+
+@pytest.mark.parametrize("policy", ["reject", "none"])
+def test_a_declared_policy_is_what_every_remedy_says(policy: str) -> None:
+    zone: dict[str, object] = {"_dmarc.example.com TXT": ["v=DMARC1; p=none; rua=mailto:r@example.com"]}
+    found, _ = walk(zone, "news.example.com", dmarc_p=(policy,))
+    told = verdict(test_dmarc.test_dmarc_direct, found)
+    assert f'_dmarc.news.example.com. IN TXT "v=DMARC1; p={policy}; rua=' in (told.fix or "")
+
+
+def test_a_share_of_mail_that_is_spared_stays_spared_until_its_own_rule_asks() -> None:
+    found, owned = walk({"_dmarc.example.com TXT": ["v=DMARC1; p=reject; pct=50; adkim=r"]}, dmarc_adkim="s")
+    assert "pct=50" in (verdict(test_dmarc.test_dmarc_values, found, owned).fix or "")
+    assert "pct" not in (verdict(test_dmarc.test_dmarc_removed_tags, found).fix or "")
+
+
+@pytest.mark.parametrize(("ip", "result"), [(V4, "pass"), ("203.0.113.2", "permerror")])
+def test_a_record_that_includes_itself_fails_only_who_gets_there(ip: str, result: str) -> None:
+    text = f"v=spf1 ip4:{V4} include:example.com -all"
+    sender = Sender(address(ip), domain())
+    assert built(spf.spf_sender, {"example.com TXT": [text]}, sender).result == result

@@ -47,7 +47,7 @@ def test_rate_and_window_are_kept() -> None:
     most = 0
 
     async def run() -> float:
-        async with asking(address, rate=200.0, in_flight=8, delay=0.01) as (server, resolver):
+        async with asking(address, rate=200.0, in_flight=8, delay=0.01, timeout=5.0) as (server, resolver):
 
             def count(asked: Asked) -> Reply:
                 nonlocal flying, most

@@ -38,6 +38,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("send_from", ["fe80::1%eth0"], "an IPv4 or IPv6 address"),
     ("send_from", [3232235777], "an address, or a mapping with one"),
     ("send_from", "192.0.2.1/32", "an IPv4 or IPv6 address"),
+    ("send_from", "::ffff:192.0.2.1", "the IPv4 address itself, 192.0.2.1"),
     ("listen", [{"port": True}], "a port from 1 to 65535"),
     ("listen", {"port": 25}, "a list"),
     ("domains", {"1.2.3.4": {}}, "a domain name"),

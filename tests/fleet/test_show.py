@@ -53,3 +53,9 @@ def test_the_whole_fleet_names_what_is_not_judged() -> None:
 def test_an_unknown_host_is_an_error_with_a_hint() -> None:
     with pytest.raises(InventoryError, match="did you mean mx1"):
         describe(FLEET, "mx11")
+
+
+@pytest.mark.parametrize(("name", "said"), [("mx2", "'mx2' is out of scope"), ("db1", "'db1' has no role in mail")])
+def test_a_host_that_is_not_judged_is_told_from_one_that_is_not_there(name: str, said: str) -> None:
+    with pytest.raises(InventoryError, match=said):
+        describe(FLEET, name)

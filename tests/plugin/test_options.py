@@ -169,6 +169,17 @@ def test_the_ini_file_says_what_is_usual(
     assert ran.document["run"]["level"] == "must"
 
 
+def test_what_looks_like_an_option_and_is_none_is_said(
+    inside: Inside, inventories: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makefile(".ini", pytest="[pytest]\nmailconform_resolvr = 127.0.0.1")
+    monkeypatch.setenv("MAILCONFORM_LEVLE", "info")
+    ran = inside(inventories / "good.yml", "-p", "no:cacheprovider", "--rules=ptr.exists")
+    assert "mailconform_resolvr is set and is no option; did you mean mailconform_resolver?" in ran.out
+    assert "MAILCONFORM_LEVLE is set and is no option; did you mean MAILCONFORM_LEVEL?" in ran.out
+    assert "MAILCONFORM_LEVLE is set" in str(ran.document["run"]["notes"])
+
+
 def test_toml_files_say_what_is_usual_too(inside: Inside, inventories: Path, pytester: pytest.Pytester) -> None:
     options = ["-p", "no:cacheprovider", "--collect-only", "-q"]
     pytester.makefile(".toml", pytest='[pytest]\nmailconform_rules = ["ptr.exists", "ptr.single"]')
