@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from conformance import __version__
+from conformance import __version__, telling
 from conformance.options import OPTIONS, Option, Settings, UsageError, settle
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -212,6 +212,10 @@ def docs(folder: str) -> None:
 
     for path in write(Path(folder)):
         click.echo(f"written: {path}")
+
+
+main.add_command(telling.report)
+main.add_command(telling.merge)
 
 
 @main.group("list", context_settings=_CONTEXT)

@@ -21,6 +21,7 @@ from conformance.check import Check, Citation, Level, sources
 from conformance.options import OPTIONS, Option
 from conformance.report.explain import blanks
 from conformance.report.files import write_atomic
+from conformance.report.formats import FORMATS
 from conformance.report.results import EXITS
 from conformance.report.text import place_address
 from conformance.subjects import KINDS
@@ -187,6 +188,11 @@ def _default(option: Option) -> str:
     return f"`{option.default:g}`" if isinstance(option.default, float) else f"`{option.default}`"
 
 
+def _format_table() -> str:
+    rows = [(f"`{one.name}`", f"`{one.file}`", _cell(one.readers), _cell(one.bounds)) for one in FORMATS.values()]
+    return _table(("Format", "File", "For", "Bounds"), rows)
+
+
 def _field_table(name: str) -> str:
     path = Path(__file__).parent / "report" / "schema" / "results.schema.json"
     schema = json.loads(path.read_text("utf-8"))
@@ -216,6 +222,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "areas": _area_table,
     "profiles": _profile_table,
     "options": _option_table,
+    "formats": _format_table,
     "exits": lambda: _table(("Status", "Meaning"), [(f"`{status}`", _cell(text)) for status, text in EXITS.items()]),
     "results": lambda: _field_table(""),
     "results-run": lambda: _field_table("run"),

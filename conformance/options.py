@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.reading.excerpt import did_you_mean
+from conformance.report.formats import FORMATS
 
 
 class UsageError(Exception):
@@ -146,6 +147,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("replay", "Judge a facts.json again, without a network.", "FILE"),
     Option(
         "report-dir", "Folder for results.json, facts.json, report.html and junit.xml.", "DIR", default="reports/latest"
+    ),
+    Option(
+        "format",
+        f"Write a further output, into the report folder or to FILE: {', '.join(FORMATS)}. Repeatable.",
+        "NAME[=FILE]",
+        many=True,
     ),
 )
 

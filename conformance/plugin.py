@@ -82,7 +82,6 @@ def pytest_configure(config: pytest.Config) -> None:
         from conformance.reporting import Reporter
 
         config.pluginmanager.register(Reporter(run, config), "conformance.reporting")
-        config.option.xmlpath = getattr(config.option, "xmlpath", None) or str(run.folder / "junit.xml")
 
 
 def _case_files() -> list[Path]:

@@ -16,12 +16,11 @@ from conformance.facts.session import Session
 from conformance.judge import is_defect
 from conformance.report.evidence import answer_text, session_text
 from conformance.report.text import printable
+from conformance.report.words import WIDE, in_words, way
 from conformance.run import Run
 
 _SHOWN = 3
 """Errors of our own that are shown with the way to them."""
-_WIDE = 1000
-"""Characters of one line that are shown: a record with its fix is longer than a terminal's line."""
 _LOG_WIDTH = 120
 """Columns where the output is no terminal."""
 _LINES = 80
@@ -54,28 +53,6 @@ def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
     if outcome == "undetermined":
         # pytest and JUnit call it an error, not a failure, only when it happened outside the call.
         told.when = "setup"
-
-
-def in_words(result: dict[str, Any]) -> str:
-    """Return a result as a few lines of plain text."""
-    lines = [f"{result['check']} [{result['level']}] {result['subject']}: {result['outcome']}"]
-    if result["outcome"] != "undetermined":
-        lines.append(f"required: {result['required']}")
-    lines.append(f"seen: {result['seen']}")
-    if result["fix"]:
-        lines.append(f"fix: {result['fix']}")
-    lines.append(f"source: {', '.join(result['sources'])}")
-    if result["declared_at"]:
-        lines.append(f"declared at: {result['declared_at']}")
-    if result["evidence"]:
-        lines.append(f"evidence: {', '.join(result['evidence'])}")
-    lines += _way(result)
-    return "\n".join(printable(line, _WIDE) for line in lines)
-
-
-def _way(result: dict[str, Any]) -> list[str]:
-    """Return the traceback of a result in which mailconform itself failed."""
-    return result["extra"]["traceback"].splitlines() if is_defect(result) else []
 
 
 def _observed(one: Answer | Session) -> Iterator[str]:
@@ -171,8 +148,8 @@ class Reporter:
             terminalreporter.write_line(line)
         for result in list(filter(is_defect, self._run.document["results"]))[:_SHOWN]:
             terminalreporter.section(f"internal error: {result['check']} [{result['subject']}]")
-            for line in _way(result):
-                terminalreporter.write_line(printable(line, _WIDE))
+            for line in way(result):
+                terminalreporter.write_line(printable(line, WIDE))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -194,4 +171,4 @@ class Reporter:
 
     def _evidence(self, result: dict[str, Any]) -> str:
         lines = (line for one in self._run.observed(result["evidence"]) for line in _observed(one))
-        return "".join("\n" + printable(line, _WIDE) for line in lines)
+        return "".join("\n" + printable(line, WIDE) for line in lines)

@@ -10,8 +10,7 @@ import json
 import os
 import shutil
 import sys
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -37,6 +36,7 @@ from conformance.profiles import files as profile_files
 from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
 from conformance.reading.excerpt import did_you_mean
+from conformance.report import outputs
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
 from conformance.subjects import KINDS, Nobody, concerned, level, place
@@ -133,6 +133,8 @@ class Run:
                 parse_server(text)
             except ValueError as error:
                 yield f"{where['resolver']}: {error}"
+        for wrong in outputs.problems(settings["format"]):
+            yield f"{where['format']}: {wrong}"
         for option in ("rules", "skip-rules"):
             for name in settings[option]:
                 if not any(fnmatchcase(check, name) for check in checks()):
@@ -283,12 +285,12 @@ class Run:
             return ended
         self._tell()
         status = self._write_results(self.results, ended)
-        try:
-            self._write_page()
-        except Exception:
-            traceback.print_exc()
+        wanted = outputs.files(self.folder, self.settings["format"])
+        written = self._write_outputs(wanted)
+        if written != wanted:
             self.results.internal = True
             status = self._write_results(self.results, ended)
+            self._write_outputs(written)
         return status
 
     def _write_results(self, results: Results, ended: int) -> int:
@@ -296,13 +298,11 @@ class Run:
         self.document = results.write(status)
         return status
 
-    def _write_page(self) -> None:
-        from conformance.report.page import render
-
+    def _write_outputs(self, wanted: Mapping[Path, str]) -> dict[Path, str]:
         assert self.document is not None
         facts = dump(self.store, self.gathering)
         write_atomic(self.folder / "facts.json", facts)
-        write_atomic(self.folder / "report.html", render(self.document, json.loads(facts)))
+        return outputs.write(self.document, facts, wanted)
 
     def close(self) -> None:
         """Release what the run holds: the lab, shared files, the loop."""

@@ -6,12 +6,14 @@ import configparser
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from conformance.catalogue import checks
 from conformance.cli import main
 from conformance.fleet import schema
 from conformance.options import OPTIONS, UsageError
+from conformance.report.formats import render
 from tests.report.sample_results import fleet
 
 ROOT = Path(__file__).parent.parent
@@ -196,7 +199,7 @@ def lines() -> Iterator[tuple[str, list[str]]]:
                 names = [Path(word.rpartition("=")[2]).name for word in words]
                 if "mailconform" in names:
                     arguments = words[names.index("mailconform") + 1 :]
-                    yield block.page, arguments[: arguments.index(">")] if ">" in arguments else arguments
+                    yield block.page, list(takewhile(lambda word: word not in (">", ">>"), arguments))
 
 
 def in_sentences() -> Iterator[tuple[str, list[str]]]:
@@ -276,7 +279,8 @@ def test_every_key_of_a_domain_is_described(key: str, model: type[schema.Part]) 
 
 
 def test_every_name_of_ours_exists() -> None:
-    known = {*schema.NAMES, *(option.ini for option in OPTIONS)}
+    metrics = re.findall(r"^mailconform_\w+", render("prometheus", fleet(1)[0]), re.MULTILINE)
+    known = {*schema.NAMES, *(option.ini for option in OPTIONS), *metrics}
     assert set(re.findall(r"\bmailconform_[a-z0-9_]+", prose())) <= known
     variables = {"MAILCONFORM_CORPORA", "MAILCONFORM_SOURCE", *(option.variable for option in OPTIONS)}
     assert set(re.findall(r"\bMAILCONFORM_[A-Z_]+", prose())) <= variables
@@ -337,3 +341,11 @@ def test_the_program_that_reads_results_works(
     failures = [result for result in results["results"] if result["outcome"] == "fail"]
     assert failures
     assert len(capsys.readouterr().out.splitlines()) == len(failures)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_alert_rules_are_alert_rules(tmp_path: Path) -> None:
+    (block,) = [block for block in of("yaml") if block.title == "alerts.yml"]
+    (tmp_path / block.title).write_text(block.text)
+    done = subprocess.run(["promtool", "check", "rules", block.title], cwd=tmp_path, check=False, timeout=30)
+    assert done.returncode == 0

@@ -136,12 +136,12 @@ class Results:
     def write(self, exit_status: int) -> dict[str, Any]:
         """Write ``results.json`` as things stand, whole or not at all, and return its content."""
         document = self.document(exit_status)
-        write_atomic(self.folder / "results.json", _text(document))
+        write_atomic(self.folder / "results.json", text(document))
         self._written = time.monotonic()
         return document
 
 
-def _text(document: dict[str, Any]) -> str:
+def text(document: dict[str, Any]) -> str:
     """Return the document as JSON with one result a line: quick to write, and to compare with another run's."""
     lines = ",\n  ".join(json.dumps(result) for result in document["results"])
     before, key, after = json.dumps(document | {"results": []}, indent=1).rpartition('"results": [')

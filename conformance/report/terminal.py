@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -28,6 +29,8 @@ _NARROWEST = 60
 _CAUSES = 20
 _QUIET_FINDINGS = 20
 _INDENT = " " * 10
+_COMMAND = re.compile(r"^(\s*:):(?=[a-zA-Z-]+(?: .*)?::)|(##)\[")
+"""What a step on GitHub would obey: ``::name ...::`` at the beginning of a line, ``##[name]`` anywhere."""
 _COLORS = {"F": "\x1b[1;31m", "?": "\x1b[35m", "a": "\x1b[33m"}
 
 
@@ -48,13 +51,18 @@ def lines(
     found = groups(results)
     reasons = causes(results)
     if quiet:
-        return [*_headline(results), *_short_findings(found, color), *_short_causes(reasons, color)]
+        return _inert([*_headline(results), *_short_findings(found, color), *_short_causes(reasons, color)])
     entries = [_finding(group, color, width) for group in found if group.outcome == "fail"]
     entries += [_cause(cause, color, width) for cause in reasons[:_CAUSES]]
     if len(reasons) > _CAUSES:
         entries.append([f"{_mark('?', color)} and {len(reasons) - _CAUSES:,} more causes, see the report"])
     entries += [_advice(group, color, width) for group in found if group.outcome == "advice"]
-    return [*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)]
+    return _inert([*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)])
+
+
+def _inert(told: Sequence[str]) -> list[str]:
+    """Return lines in which a runner on GitHub, which reads the log of a step, finds no command of its own."""
+    return [_COMMAND.sub(lambda found: f"{found[1] or found[2]}\\x{ord(found[0][-1]):02x}", line) for line in told]
 
 
 def _mark(letter: str, color: bool) -> str:

@@ -13,6 +13,8 @@ import pytest
 
 from conformance.lab.runtime import World, serve_world
 from conformance.lab.spec import parse_listener
+from conformance.report import formats
+from conformance.report.formats import FORMATS
 from conformance.report.page import render
 from tests.plugin import fleet
 from tests.plugin.test_outputs import blob
@@ -146,6 +148,16 @@ def test_hostile_text_is_inert_wherever_it_is_told(ran: fleet.Ran) -> None:
     assert not CONTROLS.findall(junit)
     ElementTree.fromstring(junit)
     assert len(ran.cases) == len(ran.results)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_inert(ran: fleet.Ran, name: str) -> None:
+    text = formats.render(name, ran.document).replace("\r\n", "\n")
+    assert not CONTROLS.findall(text)
+    assert not [line for line in text.splitlines() if re.match(r"\s*::(?!error |warning |notice )", line)]
+    if name not in ("html", "prometheus"):
+        assert "alert(1)" in text
+        assert len(text) < 300_000
 
 
 def test_the_page_of_pytest_html_is_inert_too(ran: fleet.Ran) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,7 +75,8 @@ def hold(folder: Path, world: World, phase: str, *, background: bool) -> Held:
     path = os.pathsep.join([str(fleet.ROOT), str(folder)])
     environ = fleet.environment(world, PYTHONPATH=path, HOLD=phase, MAILCONFORM_DNS_TIMEOUT="20")
     rules = ["--rules=ptr.exists", "--rules=ptr.single"] if phase == "judging" else ["--rules=ptr.*"]
-    options = ["run", "--inventory=hosts.yml", "--report-dir=told", *rules, "--", "-p", "holding", "-s"]
+    wanted = ["--inventory=hosts.yml", "--report-dir=told", "--format=prometheus", "--format=sarif=scan/out.sarif"]
+    options = ["run", *wanted, *rules, "--", "-p", "holding", "-s"]
     options += ["-n", "1"] if "worker" in phase else []
     environ["TMPDIR"] = str(folder)
     return Held(fleet.start([*fleet.COMMAND, *options], folder, environ, background=background), folder, phase)
@@ -120,6 +122,10 @@ def interrupted(ran: fleet.Ran) -> dict[str, Any]:
     page = (ran.folder / "report.html").read_text("utf-8")
     assert page.rstrip().endswith("</html>")
     assert "the run was interrupted" in page
+    metrics = (ran.folder / "mailconform.prom").read_text("utf-8")
+    assert re.search(r"^mailconform_run_complete\{.*\} 0$", metrics, re.MULTILINE)
+    log = json.loads((ran.folder.parent / "scan" / "out.sarif").read_text("utf-8"))
+    assert log["runs"][0]["invocations"][0]["executionSuccessful"] is False
     return ran.document
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from sample_results import TITLES, fleet, result, results
 
@@ -167,3 +169,22 @@ def test_hostile_text_is_inert(text: str, quiet: bool) -> None:
 )
 def test_the_verdict_is_of_the_fleet_not_of_the_gate(outcome: str, run: dict[str, object], words: str) -> None:
     assert verdict(results(result("ptr.exists", "mx1/198.51.100.1", outcome), **run)) == words
+
+
+@pytest.mark.parametrize("text", ["::error title=x::forged", "::stop-commands::x", "##[add-mask]x", "x ##[error]"])
+def test_a_runner_of_github_finds_no_command_in_the_log(text: str) -> None:
+    # Wrapped, any word of a long text may come first in a line.
+    long = " ".join([f"{'x' * number} {text}" for number in range(60)])
+    found = results(
+        result("ptr.exists", "mx1/198.51.100.25", "fail", seen=long, fix=f"{text}\n{long}"),
+        result("ptr.single", "mx1/198.51.100.25", "undetermined", cause=long),
+        result("srv.quit", "mx2:25", "advice", seen=text, fix=text),
+    )
+    told = [line.strip() for quiet in (True, False) for line in lines(found, quiet=quiet, width=80)]
+    assert not [line for line in told if re.match("::[a-z-]+.*::", line) or "##[" in line]
+    assert [line for line in told if "forged" in line or "\\x3a" in line or "\\x5b" in line]
+
+
+def test_an_address_at_the_beginning_of_a_line_is_no_command() -> None:
+    found = results(result("ptr.exists", "mx1/198.51.100.25", "fail", fix="one:\n::1 localhost\n::ffff:192.0.2.1 a"))
+    assert {"::1 localhost", "::ffff:192.0.2.1 a"} <= {line.strip() for line in lines(found)}

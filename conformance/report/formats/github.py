@@ -1,0 +1,80 @@
+"""Annotations on GitHub: workflow commands, which a step prints.
+
+GitHub shows ten errors, ten warnings and ten notices of a step and drops the rest in silence; here the last of each
+kind says how many there are beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
+from conformance.report.text import plural, printable
+from conformance.report.words import declared, ordered, shortfall
+
+MOST = 10
+"""Annotations of one kind."""
+
+
+class Annotation(NamedTuple):
+    """One annotation; ``place`` is file and line."""
+
+    title: str
+    text: str
+    place: tuple[str, int | None] | None = None
+
+
+def render(results: Results) -> str:
+    """Return what fails as errors, what could not be looked at and what should be as warnings, the rest as notices."""
+    found = ordered(results)
+    broken = [one for one in found if one["outcome"] == "fail"]
+    advice = [one for one in found if one["outcome"] == "advice"]
+    why = shortfall(results)
+    own = [Annotation("mailconform: the run fell short", printable(why))] if why else []
+    kinds = {
+        "error": [*own, *map(_finding, broken)],
+        "warning": [*map(_cause, causes(results)), *(_finding(one) for one in advice if one["level"] != "info")],
+        "notice": [
+            Annotation(f"mailconform: {verdict(results)}", sentence(results)),
+            *(_finding(one) for one in advice if one["level"] == "info"),
+        ],
+    }
+    return "".join(f"{line}\n" for kind, told in kinds.items() for line in _commands(kind, told))
+
+
+def _finding(result: Result) -> Annotation:
+    fix = printable(result["fix"], 1000, newlines=True)
+    text = f"{printable(result['subject'])}: {printable(result['seen'])}" + (f"\nfix: {fix}" if fix else "")
+    return Annotation(f"{result['check']} [{result['level']}]", text, declared(result))
+
+
+def _cause(cause: Cause) -> Annotation:
+    gating = f", {cause.gating:,} of them gate" if cause.gating else ""
+    left = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}"
+    return Annotation("could not look", f"{printable(cause.text)}: {left}", declared(cause.results[0]))
+
+
+def _commands(kind: str, told: Sequence[Annotation]) -> Iterator[str]:
+    shown = told if len(told) <= MOST else told[: MOST - 1]
+    yield from (_command(kind, one) for one in shown)
+    if len(shown) < len(told):
+        more = f"and {len(told) - len(shown):,} more like these: see the job summary or report.html"
+        yield _command(kind, Annotation("mailconform: more than GitHub shows", more))
+
+
+def _command(kind: str, told: Annotation) -> str:
+    """Return a workflow command: what it could be taken apart by is written as %XX."""
+    properties = [f"title={_property(told.title)}"]
+    if told.place is not None:
+        path, line = told.place
+        properties += [f"file={_property(path)}", *([f"line={line}"] if line else [])]
+    return f"::{kind} {','.join(properties)}::{_data(told.text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")

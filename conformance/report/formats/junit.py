@@ -1,0 +1,133 @@
+"""JUnit XML, as GitLab, Jenkins and the readers on GitHub take it.
+
+A test case is known by class name (host or domain) and name (rule and subject): neither holds what was seen, a count
+or a date, so that a reader can tell what is new. What could not be looked at is an error: readers take a skipped test
+for a success.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from conformance.report.grouping import WORDS, Result, Results
+from conformance.report.text import printable
+from conformance.report.words import declared, in_words, shortfall, why_waived
+
+LIMIT = 28_000_000
+"""Octets. GitLab takes files of less than 30 MB."""
+
+_TAGS = {
+    "fail": "failure",
+    "undetermined": "error",
+    "advice": "skipped",
+    "waived": "skipped",
+    "not-applicable": "skipped",
+}
+_FIRST_TO_GO = ("not-applicable", "pass", "waived", "advice", "undetermined", "fail")
+
+
+def render(results: Results) -> str:
+    """Return one suite with a test case a result, and one more where the run itself fell short."""
+    cases = [(one["outcome"], _case(one)) for one in results["results"]]
+    told, left_out = _fitting(cases)
+    own = list(_own(results, left_out))
+    counted = Counter(_TAGS.get(outcome, "") for outcome, _ in told) + Counter(tag for tag, _ in own)
+    numbers = f'tests="{len(told) + len(own)}" failures="{counted["failure"]}" errors="{counted["error"]}"'
+    numbers += f' skipped="{counted["skipped"]}" time="{results["run"]["seconds"]:.3f}"'
+    started = quoteattr(printable(results["run"]["started"]))
+    return "\n".join(
+        [
+            '<?xml version="1.0" encoding="utf-8"?>',
+            f'<testsuites name="mailconform" {numbers}>',
+            f'<testsuite name="mailconform" {numbers} timestamp={started}>',
+            *(case for _, case in told),
+            *(case for _, case in own),
+            "</testsuite>",
+            "</testsuites>",
+            "",
+        ]
+    )
+
+
+def _case(result: Result) -> str:
+    name = printable(f"{result['check']} [{result['subject']}]", 2000)
+    where = printable(result["host"] or result["domain"] or result["kind"], 2000)
+    opening = f"<testcase classname={quoteattr(where)} name={quoteattr(name)}"
+    tag = _TAGS.get(result["outcome"])
+    if tag is None:
+        return f"{opening}/>"
+    if result["outcome"] == "not-applicable":
+        return f"{opening}><skipped message={quoteattr(printable(result['why']))}/></testcase>"
+    return f"{opening}{_place(result)}>{_told(tag, result)}</testcase>"
+
+
+def _told(tag: str, result: Result) -> str:
+    kind = result["level"] if tag == "failure" else result["outcome"]
+    return f"<{tag} type={quoteattr(kind)} message={quoteattr(_message(result))}>{escape(in_words(result))}</{tag}>"
+
+
+def _message(result: Result) -> str:
+    """Return what happened on one line: readers show a skipped test's message and nothing else of it."""
+    seen = printable(result["seen"] or result["cause"] or "")
+    if result["outcome"] == "waived":
+        return f"waived: {printable(why_waived(result))}; {seen}"
+    return f"advice ({result['level']}): {seen}" if result["outcome"] == "advice" else seen
+
+
+def _place(result: Result) -> str:
+    """Return file and line of the declaration, which readers lead to."""
+    if (place := declared(result)) is None:
+        return ""
+    line = f' line="{place[1]}"' if place[1] else ""
+    return f" file={quoteattr(printable(place[0]))}{line}"
+
+
+def _own(results: Results, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield test cases of the run itself: that it fell short, that there was no room for all of its results."""
+    if why := shortfall(results):
+        yield "error", _of_run("the run looked at everything", "error", why)
+    if left_out:
+        what = ", ".join(f"{count:,} {WORDS[outcome]}" for outcome, count in left_out.items())
+        yield "skipped", _of_run("every result is listed", "skipped", f"left out of a file of this size: {what}")
+
+
+def _of_run(name: str, tag: str, message: str) -> str:
+    told = quoteattr(printable(message))
+    return f'<testcase classname="mailconform" name="{name}"><{tag} message={told}/></testcase>'
+
+
+def _fitting(cases: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], Counter[str]]:
+    """Return the cases that there is room for, and how many of each outcome are left out.
+
+    Whole outcomes go, those that nobody has to act on first, so that it depends on little which cases are listed.
+    """
+    room = LIMIT - sum(_size(case) for _, case in cases)
+    kept, left_out = list(cases), Counter[str]()
+    for outcome in _FIRST_TO_GO[:-1]:
+        if room >= 0:
+            return kept, left_out
+        gone = [case for kind, case in kept if kind == outcome]
+        kept = [(kind, case) for kind, case in kept if kind != outcome]
+        left_out.update({outcome: len(gone)} if gone else {})
+        room += sum(map(_size, gone))
+    if room < 0:
+        most = list(_most(case for _, case in kept))
+        left_out["fail"] = len(kept) - len(most)
+        kept = [("fail", case) for case in most]
+    return kept, left_out
+
+
+def _most(cases: Iterable[str]) -> Iterator[str]:
+    """Yield the first cases, as many as there is room for."""
+    room = LIMIT
+    for case in cases:
+        room -= _size(case)
+        if room < 0:
+            return
+        yield case
+
+
+def _size(case: str) -> int:
+    return len(case.encode()) + 1

@@ -1,0 +1,73 @@
+"""Metrics for the node exporter's textfile collector, in the text format of Prometheus.
+
+Series are counted by rule, never by host: their number does not grow with the fleet. A series that is zero is written,
+so that an alert can tell nothing found from nothing known.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+
+from conformance.report.grouping import Results
+from conformance.report.results import OUTCOMES
+from conformance.report.text import printable
+
+Labels = Mapping[str, str]
+Sample = tuple[Labels, float]
+
+
+def render(results: Results) -> str:
+    """Return gauges about the run as a whole, and one for each rule and outcome."""
+    run = results["run"]
+    common = {
+        "inventory": " ".join(run["inventory"]),
+        "profile": ",".join(run["profiles"]),
+        "dns": run["dns"],
+    }
+    info = {"version": run["tool"], "rules": run["rules"]}
+    families: list[tuple[str, str, Iterable[Sample]]] = [
+        ("run_info", "What the run was made with.", [(info, 1)]),
+        ("run_started_timestamp_seconds", "When the run began.", _time(run["started"])),
+        ("run_ended_timestamp_seconds", "When the run ended.", _time(run["ended"])),
+        ("run_duration_seconds", "How long the run took.", [({}, run["seconds"])]),
+        ("run_complete", "Whether the run looked at everything.", [({}, int(run["complete"]))]),
+        ("run_exit_status", "Exit status of the run.", [({}, run["exit"])]),
+        ("run_unreached", "What an unfinished run did not come to.", [({}, len(run["unreached"]))]),
+        ("hosts", "Hosts in scope.", [({}, run["hosts"])]),
+        ("domains", "Domains in scope.", [({}, run["domains"])]),
+        ("results", "Results by rule, its level in the run, and outcome.", _counted(results)),
+    ]
+    lines = (line for family in families for line in _family(*family, common))
+    return "\n".join([*lines, ""])
+
+
+def _family(name: str, about: str, samples: Iterable[Sample], common: Labels) -> Iterator[str]:
+    yield f"# HELP mailconform_{name} {about}"
+    yield f"# TYPE mailconform_{name} gauge"
+    for labels, value in samples:
+        told = ",".join(f'{key}="{_value(text)}"' for key, text in {**common, **labels}.items())
+        yield f"mailconform_{name}{{{told}}} {value}"
+
+
+def _counted(results: Results) -> Iterator[Sample]:
+    counted = Counter((result["check"], result["outcome"]) for result in results["results"])
+    levels = {check: about["level"] for check, about in results["checks"].items()}
+    for result in results["results"]:
+        levels.setdefault(result["check"], result["level"])
+    for check, level in levels.items():
+        for outcome in OUTCOMES:
+            yield {"rule": check, "level": level, "outcome": outcome}, counted[check, outcome]
+
+
+def _time(text: str) -> list[Sample]:
+    """Return a time as seconds since 1970; nothing of a text that is no time."""
+    with suppress(ValueError, OverflowError):
+        return [({}, datetime.datetime.fromisoformat(text).timestamp())]
+    return []
+
+
+def _value(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
