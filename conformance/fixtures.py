@@ -158,7 +158,7 @@ def spf_sender(gathered: Gathered, sender: Sender) -> SpfResult:
 @pytest.fixture
 def spf_siblings(gathered: Gathered, sender: Sender) -> SpfPaths:
     """The SPF results of every address that sends for the sender's domain."""
-    return cast(SpfPaths, gathered("spf_paths", sender.domain))
+    return cast(SpfPaths, gathered("spf_siblings", sender))
 
 
 @pytest.fixture

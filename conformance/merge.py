@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conformance.check import Level
-from conformance.facts.joined import gathered, joined, numbers
+from conformance.facts.joined import each, gathered, joined, numbers
 from conformance.facts.snapshot import Gathering, Snapshot
 from conformance.facts.snapshot import load as load_facts
 from conformance.facts.store import Store
@@ -18,6 +17,7 @@ from conformance.report.grouping import Result
 from conformance.report.reader import load, place
 from conformance.report.results import Results
 from conformance.report.text import plural
+from conformance.report.words import moment
 
 _SAME = ("tool", "rules", "inventory", "limit", "profiles", "level", "gate", "dns", "probe")
 """What shards of one fleet have in common, as ``run`` of ``results.json`` names it."""
@@ -181,9 +181,9 @@ def _run(
         extra |= shard.run.get("extra", {})
     extra.pop("shard", None)
     lists = ("resolvers", "out_of_scope", "warnings", "notes")
-    run = {**shards[0].run, **{name: _each(shard.run[name] for shard in shards) for name in lists}}
-    run["notes"] = _each([run["notes"], warnings])
-    replayed = _each([shard.run["replay"]] for shard in shards if shard.run["replay"])
+    run = {**shards[0].run, **{name: each(shard.run[name] for shard in shards) for name in lists}}
+    run["notes"] = each([run["notes"], warnings])
+    replayed = each([shard.run["replay"]] for shard in shards if shard.run["replay"])
     known = all(shard.facts for shard in shards)
     facts = [shard.run["facts"] for shard in shards]
     return run | {
@@ -210,10 +210,8 @@ def _times(shards: Sequence[Shard]) -> dict[str, Any]:
 
 
 def _seconds(time: str) -> float:
-    try:
-        return datetime.datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
+    found = moment(time)
+    return found.timestamp() if found else 0.0
 
 
 def _ended(shards: Sequence[Shard]) -> int:
@@ -235,7 +233,7 @@ def _unreached(shards: Sequence[Shard], results: Iterable[Result]) -> list[str]:
     judged = {f"{one['check']} {one['subject']}" for one in results}
     return [
         *_missing(shards),
-        *(text for text in _each(shard.run["unreached"] for shard in shards) if text not in judged),
+        *(text for text in each(shard.run["unreached"] for shard in shards) if text not in judged),
     ]
 
 
@@ -284,7 +282,3 @@ def _unjudged(
         left = [name for name in names if name not in judged.get(kind, names)]
         if left:
             yield f"nothing was judged of {plural(len(left), kind)}, first {left[0]}: are all shards named?"
-
-
-def _each(parts: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(one for part in parts for one in part))

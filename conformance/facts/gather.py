@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.facts.answer import Status
-from conformance.facts.plan import Wanted
+from conformance.facts.plan import Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
 from conformance.fleet.model import Fleet, Listener
@@ -185,7 +185,7 @@ class Gathered:
 
         What else it raises is an error in the fact.
         """
-        entry = self._entry(Wanted(fact, subject))
+        entry = self._entry(want(fact, subject))
         if isinstance(entry.missing, NotApplicable | Undetermined):
             # A copy: an exception that is raised again and again would keep every traceback.
             raise copy.copy(entry.missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -45,12 +45,12 @@ def gathered(parts: Sequence[Gathering]) -> Gathering:
     """Return how the facts of several runs came about, as if one had gathered them."""
     return Gathering(
         gathered=min((part.gathered for part in parts if part.gathered), default=""),
-        resolvers=_each(part.resolvers for part in parts),
+        resolvers=tuple(each(part.resolvers for part in parts)),
         probe=parts[0].probe if parts else Gathering.probe,
         seconds=sum(part.seconds for part in parts),
         queries=sum(part.queries for part in parts),
-        notes=list(_each(part.notes for part in parts)),
-        defects=list(_each(part.defects for part in parts)),
+        notes=each(part.notes for part in parts),
+        defects=each(part.defects for part in parts),
     )
 
 
@@ -63,5 +63,6 @@ def _said(answer: Answer) -> tuple[object, ...]:
     return answer.status, answer.rcode, frozenset(answer.records)
 
 
-def _each(parts: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for part in parts for one in part))
+def each(parts: Iterable[Iterable[str]]) -> list[str]:
+    """Return what stands in several lists, each once, in the order of their first."""
+    return list(dict.fromkeys(one for part in parts for one in part))

@@ -14,6 +14,7 @@ from functools import cached_property
 from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import known_tld, to_ascii
 from conformance.reading.ptrname import isp_words, judge
+from conformance.reading.spf import mechanism_of
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -77,7 +78,7 @@ class Address:
     @property
     def spf_mechanism(self) -> str:
         """The SPF mechanism that authorises exactly this address (RFC 7208 section 5.6)."""
-        return f"ip{self.ip.version}:{self.ip}"
+        return mechanism_of(self.ip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from conformance.reading.taglist import Problem, Tag, read
 from conformance.reading.typography import DECORATION, plain
 
 __all__ = [
-    "Problem", "Record", "Source", "Tag", "Uri", "aligned", "is_dmarc", "near_miss", "organizational_domain", "parse",
-    "policy_source", "select", "swallowed", "walk",
+    "TAGS", "Problem", "Record", "Source", "Tag", "Uri", "aligned", "is_dmarc", "near_miss", "organizational_domain",
+    "parse", "policy_source", "select", "swallowed", "walk",
 ]  # fmt: skip
 
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -37,11 +37,13 @@ _HOST = re.compile(
 _MOST_QUERIES: Final = 8
 
 _KNOWN: Final = frozenset({"v", "fo", *_CHOICES, *_URI_LISTS})
+TAGS: Final = "|".join(sorted(_KNOWN.union(_REMOVED) - {"v"}))
+"""Every tag but the version, as alternatives of a pattern."""
 
 _EXACT_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*([^0-9; \t])")
 _LIKE_VERSION = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*\w*", re.IGNORECASE)
 _LATER_VERSION = re.compile(r"[;,\s\"']v\s*=\s*dmarc1", re.IGNORECASE)
-_SWALLOWED = re.compile(r"(?<![\s,])[\s,]++(p|sp|np|rua|ruf|adkim|aspf|fo|pct|rf|ri|psd|t)\s*+=", re.IGNORECASE)
+_SWALLOWED = re.compile(rf"(?<![\s,])[\s,]++({TAGS})\s*+=", re.IGNORECASE)
 _POLICY_TAG = re.compile(r"\bs?p\s*[=:]\s*(?:none|quarantine|reject)\b", re.IGNORECASE)
 
 

@@ -15,10 +15,9 @@ _BEGINS_TERM = re.compile(
     r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
 )
 
-_TAGS = "p|sp|np|rua|ruf|adkim|aspf|fo|pct|rf|ri|psd|t"
 _VERSION_LIKE = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*[\s;,]*", re.IGNORECASE)
-_BEFORE_TAG = re.compile(rf"(?<![\s,;])[\s,;]++(?=(?:{_TAGS})\s*+[=:])", re.IGNORECASE)
-_COLON = re.compile(rf"(\A|; )({_TAGS})\s*:\s*", re.IGNORECASE)
+_BEFORE_TAG = re.compile(rf"(?<![\s,;])[\s,;]++(?=(?:{dmarc.TAGS})\s*+[=:])", re.IGNORECASE)
+_COLON = re.compile(rf"(\A|; )({dmarc.TAGS})\s*:\s*", re.IGNORECASE)
 _REPORTS = re.compile(r"((?:\A|; )ru[af]\s*=\s*)([^;]*)", re.IGNORECASE)
 
 

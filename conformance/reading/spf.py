@@ -39,6 +39,11 @@ class SpfSyntaxError(ValueError):
         self.why = why
 
 
+def mechanism_of(ip: IPv4Address | IPv6Address) -> str:
+    """Return the mechanism that authorises exactly one address (section 5.6)."""
+    return f"ip{ip.version}:{ip}"
+
+
 @dataclass(frozen=True, slots=True)
 class Mechanism:
     """A directive: ``value`` is its domain-spec or address as written, empty when it has none.

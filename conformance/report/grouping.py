@@ -93,6 +93,12 @@ class Cause:
         """Subjects touched, each once."""
         return list(dict.fromkeys(result["subject"] for result in self.results))
 
+    @property
+    def consequence(self) -> str:
+        """What it left open, for a sentence: ``leaves 12 checks undetermined, 3 of them gate``."""
+        gating = f", {self.gating:,} of them gate" if self.gating else ""
+        return f"leaves {plural(len(self.results), 'check')} undetermined{gating}"
+
 
 def groups(results: Results) -> list[Group]:
     """Return what failed and what is advised, by rule: what gates first, then by level, then by number."""

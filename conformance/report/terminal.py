@@ -149,8 +149,8 @@ def _why(group: Group, width: int, room: int) -> list[str]:
 
 def _cause(cause: Cause, color: bool, width: int) -> list[str]:
     text = f"could not look: {printable(cause.text)}"
-    gating = f", {cause.gating:,} of them gate" if cause.gating else ", none of them gates"
-    touched = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}: {', '.join(cause.checks)}"
+    gating = "" if cause.gating else ", none of them gates"
+    touched = f"{cause.consequence}{gating}: {', '.join(cause.checks)}"
     first, *rest = _wrapped(text, width, 3)
     return [
         f"{_mark('?', color)} {first.strip()}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from conformance.check import Level
 from conformance.report.grouping import WORST, Result, Results
 from conformance.report.text import printable
@@ -50,6 +52,14 @@ def declared(result: Result) -> tuple[str, int | None] | None:
     if path and line.isascii() and line.isdecimal() and len(line) < 10:
         return path, max(int(line), 1)
     return result["declared_at"], None
+
+
+def moment(text: str) -> datetime.datetime | None:
+    """Return a time of a run in UTC; None of a text that is no time."""
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def why_waived(result: Result) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
-from conformance.report.text import plural, printable
+from conformance.report.text import printable
 from conformance.report.words import declared, ordered, shortfall
 
 MOST = 10
@@ -50,9 +50,8 @@ def _finding(result: Result) -> Annotation:
 
 
 def _cause(cause: Cause) -> Annotation:
-    gating = f", {cause.gating:,} of them gate" if cause.gating else ""
-    left = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}"
-    return Annotation("could not look", f"{printable(cause.text)}: {left}", declared(cause.results[0]))
+    text = f"{printable(cause.text)}: {cause.consequence}"
+    return Annotation("could not look", text, declared(cause.results[0]))
 
 
 def _commands(kind: str, told: Sequence[Annotation]) -> Iterator[str]:

@@ -112,11 +112,9 @@ def _finding(result: Result) -> str:
 
 
 def _cause(cause: Cause, most: int) -> str:
-    gating = f", {cause.gating:,} of them gate" if cause.gating else ""
     subjects = [code(one) for one in cause.subjects[:most]]
     touched = f"{', '.join(subjects)}{' and others' if len(cause.subjects) > most else ''}"
-    left = f"leaves {plural(len(cause.results), 'check')} undetermined{gating}"
-    return f"- {code(cause.text)} {left}, on {touched}"
+    return f"- {code(cause.text)} {cause.consequence}, on {touched}"
 
 
 def _waived(results: Results, most: int) -> Iterator[str]:

@@ -6,14 +6,13 @@ so that an alert can tell nothing found from nothing known.
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 
 from conformance.report.grouping import Results
 from conformance.report.results import OUTCOMES
 from conformance.report.text import printable
+from conformance.report.words import moment
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
@@ -64,9 +63,8 @@ def _counted(results: Results) -> Iterator[Sample]:
 
 def _time(text: str) -> list[Sample]:
     """Return a time as seconds since 1970; nothing of a text that is no time."""
-    with suppress(ValueError, OverflowError):
-        return [({}, datetime.datetime.fromisoformat(text).timestamp())]
-    return []
+    time = moment(text)
+    return [({}, time.timestamp())] if time else []
 
 
 def _value(text: str) -> str:

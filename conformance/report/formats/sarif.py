@@ -6,7 +6,6 @@ for fixed.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 from conformance.report.grouping import Result, Results, causes
 from conformance.report.text import place_address, plural, printable
-from conformance.report.words import declared, ordered, shortfall, why_waived
+from conformance.report.words import declared, moment, ordered, shortfall, why_waived
 
 MOST = 5_000
 """Results. GitHub takes 25,000 and shows 5,000."""
@@ -149,11 +148,8 @@ def _notification(name: str, level: str, text: str) -> dict[str, Any]:
 
 def _time(text: str) -> str | None:
     """Return a time in UTC as SARIF writes it (section 3.9); None of a text that is no time."""
-    try:
-        time = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
-    except (ValueError, OverflowError):
-        return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = moment(text)
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
 
 
 def _shown(text: str) -> str:
