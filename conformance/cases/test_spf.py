@@ -9,8 +9,9 @@ from conformance.reading import remedy
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
-    from conformance.facts.spf import Node, SpfPaths, SpfRecords
+    from conformance.facts.spf import SpfPaths, SpfRecords
     from conformance.facts.spfcheck import SpfResult
+    from conformance.facts.spftree import Node
     from conformance.fleet.model import Domain, Sender
 
 MOST_LOOKUPS = 10

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from conformance.report.evidence import Evidence
+from conformance.report.findings import Link, rule_link, sources
 from conformance.report.grouping import LETTERS, WORDS, WORST, Result, Results, causes, groups, sentence, verdict
 from conformance.report.matrix import anchor, domains_table, hosts_matrix
-from conformance.report.sections import Block, Judged, Link, blocks, cause_block, rule_link, sources, waivers
+from conformance.report.sections import Judged
 from conformance.report.text import plural, printable
+from conformance.report.todo import Block, blocks, cause_block, waivers
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,7 +44,7 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
     evidence = Evidence(results, facts)
     room = _room(results)
     judged.shorten(room // 2)
-    evidence.write(judged.sections(), room // 2)
+    evidence.write(list(judged.sections), room // 2)
     reasons = [cause_block(number, cause) for number, cause in enumerate(causes(results), 1)]
     rules = blocks(found, evidence)
     columns, rows = hosts_matrix(results, judged.hosts)
