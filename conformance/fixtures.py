@@ -8,6 +8,7 @@ import pytest
 
 from conformance.asked import RUN
 from conformance.check import NotApplicable
+from conformance.facts.delivery import Delivery
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.domain import MailDomains
@@ -18,7 +19,9 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.facts.trial import Trial
+from conformance.facts.trials import TRIALS, Recipe, fixture_name
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
 from conformance.reading.orgdomain import registrable
 from conformance.subjects import Nobody
 
@@ -231,3 +234,33 @@ def parked_dmarc(gathered: Gathered, parked_domain: Domain) -> DmarcWalk:
 def parked_mail(gathered: Gathered, parked_domain: Domain) -> MailDomains:
     """Addresses and mail exchangers of a domain that never sends."""
     return cast(MailDomains, gathered("parked_mail", parked_domain))
+
+
+@pytest.fixture
+def stream(request: pytest.FixtureRequest) -> Stream:
+    """A kind of mail that a host sends, as it is made to send some to a receiver that behaves in some way."""
+    return cast(Stream, _subject(request))
+
+
+@pytest.fixture
+def probe(request: pytest.FixtureRequest) -> Probe:
+    """One delivery of a stream that is to be captured."""
+    return cast(Probe, _subject(request))
+
+
+@pytest.fixture
+def delivery(gathered: Gathered, probe: Probe) -> Delivery:
+    """The captured delivery: session, transaction and message."""
+    return cast(Delivery, gathered("delivery", probe))
+
+
+def _trial_fixture(name: str, recipe: Recipe) -> Any:
+    def trial(gathered: Gathered, stream: Stream) -> Trial:
+        return cast(Trial, gathered(fixture_name(name), stream))
+
+    trial.__name__ = fixture_name(name)
+    trial.__doc__ = f"What the stream did with a receiver like this: {recipe.about}."
+    return pytest.fixture(trial)
+
+
+globals().update({fixture_name(name): _trial_fixture(name, recipe) for name, recipe in TRIALS.items()})

@@ -61,6 +61,8 @@ def filled(template: str, case: Case, fleet: Fleet) -> str:
     names: dict[str, Any] = {case.kind: case.subject, "fleet": fleet}
     if case.kind == "sender":
         names |= {"address": case.subject.address, "domain": case.subject.domain}
+    if case.kind == "probe":
+        names["stream"] = case.subject.stream
     if case.kind == "parked_domain":
         names["domain"] = case.subject
     return template.format(**names)

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance import profiles
 from conformance.check import Check, Level, strictest
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector, Sender
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Probe, Selector, Sender, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ KINDS: Mapping[str, Kind] = {
     "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
     "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
     "selector": Kind(lambda fleet: fleet.selectors, "no DKIM selector is declared", "selector"),
+    "stream": Kind(lambda fleet: fleet.tried_streams, "no stream is declared", "stream"),
+    "probe": Kind(lambda fleet: fleet.probes, "no stream is declared", "probe"),
     "sender": Kind(lambda fleet: fleet.senders, "no host sends for a domain of the catalogue", "sender"),
 }
 """Kinds by the name of the fixture that gives the subject."""
@@ -68,6 +70,11 @@ def place(subject: Any, check: Check) -> Place:
         case Sender():
             address = subject.address
             return Place(address.host, subject.domain.name, (address.host,), address.origin)
+        case Stream():
+            return Place(subject.host, subject.domain, (subject.host,), subject.origin)
+        case Probe():
+            stream = subject.stream
+            return Place(stream.host, stream.domain, (stream.host,), stream.origin)
         case Domain():
             return Place(None, subject.name, subject.hosts, subject.origin)
         case Selector():

@@ -16,7 +16,7 @@ import pytest
 from conformance import fixtures
 from conformance.catalogue import checks
 from conformance.check import Check, Level
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
 from conformance.judge import Case, filled
 from conformance.subjects import KINDS, place
 from tests import worlds
@@ -31,6 +31,7 @@ DOMAIN = Domain("example.com", envelope="bounce.example.com", selectors=(SELECTO
 PARKED = Domain("example.org", no_mail=True)
 MTA = Mta("mx1.example.com", ("mta_out",), "mx1.example.com", (ADDRESS,), (LISTENER,), ("example.com",))
 FLEET = Fleet((MTA,), (DOMAIN, PARKED))
+STREAM = Stream("mx1.example.com", "news", "news@example.com", "example.com", "bounce.example.com")
 SUBJECTS: dict[str, Any] = {
     "mta": MTA,
     "address": ADDRESS,
@@ -38,6 +39,8 @@ SUBJECTS: dict[str, Any] = {
     "domain": DOMAIN,
     "parked_domain": PARKED,
     "selector": SELECTOR,
+    "stream": STREAM,
+    "probe": Probe(STREAM),
     "sender": Sender(ADDRESS, DOMAIN),
     "fleet": None,
 }

@@ -20,7 +20,8 @@ def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
     """Run the checks against a world. Returns exit status and results."""
     listeners = [parse_listener(one) for one in world.listeners]
     with serve_world(world.zones, listeners, world.faults) as served:
-        (folder / "hosts.yml").write_text(world.inventory(dict(served.ports)))
+        (folder / "hosts.yml").write_text(world.inventory(dict(served.ports), folder))
+        world.captured(folder)
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
         command += [f"--resolver={served.resolver}", f"--report-dir={folder / 'report'}", "--ehlo=probe.example.com"]

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING, TypeVar
 
+from conformance.facts import captured
 from conformance.facts.answer import Answer
 from conformance.facts.session import End, Session
-from conformance.facts.store import Store, canonical
-from conformance.fleet.model import Listener
+from conformance.facts.store import Store, canonical, key_of
+from conformance.facts.trial import State, Trial
+from conformance.fleet.model import Listener, Probe
 
 if TYPE_CHECKING:
     from conformance.facts.dns import Resolver
@@ -28,6 +30,7 @@ class Live:
         self._prober = prober
         self._dns: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._smtp: dict[str, asyncio.Task[Session]] = {}
+        self._trials: dict[tuple[str, str, str], asyncio.Task[Trial]] = {}
 
     async def dns(self, name: str, rdtype: str) -> Answer:
         """Ask the resolver, once for each name and type."""
@@ -41,6 +44,13 @@ class Live:
         if (known := self.store.sessions.get(listener.id)) is not None:
             return known
         return await _once(self._smtp, listener.id, lambda: self._dial(listener))
+
+    async def trial(self, probe: Probe, name: str) -> Trial:
+        """Make a stream send, once for each recipe and source address; what was captured before is read."""
+        key = key_of(probe, name)
+        if (known := self.store.trials.get(key)) is not None:
+            return known
+        return await _once(self._trials, key, lambda: self._try(probe, name))
 
     def alive(self, server: str) -> bool:
         """Say whether a name server has answered some question of this run."""
@@ -63,6 +73,17 @@ class Live:
             session = await self._prober.session(listener)
         self.store.sessions[listener.id] = session
         return session
+
+    async def _try(self, probe: Probe, name: str) -> Trial:
+        key = key_of(probe, name)
+        if probe.stream.how == "file":
+            known = captured.load(probe.stream.settings["file"])
+            text = f"{probe.stream.settings['file']} holds no such trial"
+            trial = known.get(key) or Trial(*key, state=State.UNAVAILABLE, error=text)
+        else:
+            trial = Trial(*key, state=State.SKIPPED)
+        self.store.trials[key] = trial
+        return trial
 
 
 async def _once(tasks: dict[K, asyncio.Task[V]], key: K, start: Callable[[], Coroutine[None, None, V]]) -> V:

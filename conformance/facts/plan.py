@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.facts import dkim, dmarc, domain, greeting, reverse, servercert, spf
+from conformance.facts import delivery, dkim, dmarc, domain, greeting, reverse, servercert, spf
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain, Fleet, Listener
+from conformance.facts.trial import Trial
+from conformance.facts.trials import TRIALS, fixture_name
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Stream
 from conformance.outcome import NotApplicable
 from conformance.reading.hostname import is_ip_text
 
@@ -54,6 +56,13 @@ def _author(_fleet: Fleet, subject: Domain) -> Any:
     return subject
 
 
+def _trying(name: str) -> Builder:
+    async def trial(ask: Asker, stream: Stream) -> Trial:
+        return (await ask.trial(stream.probes[0], name)).watched()
+
+    return trial
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One kind of fact: how it is built, and from what part of the fleet when not from the subject itself."""
@@ -82,6 +91,8 @@ FACTS: Mapping[str, Fact] = {
     "session": Fact(greeting.held_session, of=_dialled),
     "server_names": Fact(greeting.server_names, of=_dialled),
     "server_certificate": Fact(servercert.server_certificate, of=_place),
+    "delivery": Fact(delivery.delivery),
+    **{fixture_name(name): Fact(_trying(name)) for name in TRIALS},
 }
 """Facts by the name of the fixture that gives them."""
 

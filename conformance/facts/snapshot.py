@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from conformance.facts.answer import Answer
 from conformance.facts.session import Session
 from conformance.facts.store import Store
+from conformance.facts.trial import Trial
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -39,6 +40,7 @@ class Snapshot:
     defects: tuple[str, ...] = ()
     answers: tuple[Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     def store(self) -> Store:
         """Return the observations as a store."""
@@ -46,6 +48,7 @@ class Snapshot:
         for answer in self.answers:
             store.add(answer)
         store.sessions.update((session.id, session) for session in self.sessions)
+        store.trials.update((trial.key, trial) for trial in self.trials)
         return store
 
     def gathering(self) -> Gathering:
@@ -95,6 +98,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         defects=tuple(gathering.defects),
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
+        trials=tuple(store.trials.values()),
     )
     return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.session import End, Session
-from conformance.fleet.model import Listener
+from conformance.facts.trial import State, Trial
+from conformance.fleet.model import Listener, Probe
 
 
 def canonical(name: str) -> str:
@@ -17,6 +18,11 @@ def canonical(name: str) -> str:
     """
     lowered = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
     return (lowered if lowered.endswith(("..", "\\.")) else lowered.removesuffix(".")) or "."
+
+
+def key_of(probe: Probe, name: str) -> tuple[str, str, str]:
+    """Return the key of a trial of a probe."""
+    return probe.stream.id, name, str(probe.source or "")
 
 
 class Asker(Protocol):
@@ -30,6 +36,10 @@ class Asker(Protocol):
         """Hold one session with a listener."""
         ...
 
+    async def trial(self, probe: Probe, name: str) -> Trial:
+        """Make a stream send as the recipe ``name`` has it, once."""
+        ...
+
     def alive(self, server: str) -> bool:
         """Say whether a name server has answered some question of this run."""
         ...
@@ -41,6 +51,7 @@ class Store:
 
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    trials: dict[tuple[str, str, str], Trial] = field(default_factory=dict)
 
     servers: set[str] = field(default_factory=set)
     """Name servers that answered a question: found, or not there."""
@@ -56,6 +67,7 @@ class Store:
         """Bring all into an order that does not depend on who answered first, so that evidence keeps its numbers."""
         self.answers = dict(sorted(self.answers.items()))
         self.sessions = dict(sorted(self.sessions.items()))
+        self.trials = dict(sorted(self.trials.items()))
 
 
 class Recorded:
@@ -81,6 +93,14 @@ class Recorded:
             return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.UNASKED, error=text)
         self.asked.append(f"smtp:{listener.id}")
         return session
+
+    async def trial(self, probe: Probe, name: str) -> Trial:
+        """Return the stored trial; one that was never made is undetermined."""
+        key = key_of(probe, name)
+        if (trial := self.store.trials.get(key)) is None:
+            return Trial(*key, state=State.UNASKED, error="not among the gathered facts")
+        self.asked.append(f"trial:{trial.ref}")
+        return trial
 
     def alive(self, server: str) -> bool:
         """Say whether a name server has answered some question of this run."""

@@ -10,11 +10,13 @@ from typing import Any, get_args
 from conformance.fleet import names, schema
 from conformance.fleet.catalogue import Catalogue
 from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
-from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probe
+from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probing
 from conformance.fleet.reader import Problems, Reader
+from conformance.fleet.scalars import RoleName
+from conformance.fleet.streaming import streams
 from conformance.fleet.values import Answer, Host, label
 
-ROLES: tuple[str, ...] = get_args(schema.RoleName)
+ROLES: tuple[str, ...] = get_args(RoleName)
 OF_A_MAIL_HOST = frozenset(
     schema.PREFIX + name
     for name in ("role", "send_from", "helo", "connect_to", "listen", "host_sends_for", "submission", "forward")
@@ -110,6 +112,7 @@ class _Builder:
             profiles=tuple(get(host, "mailconform_profile")),
             levels=dict(get(host, "mailconform_levels")),
             probe=self._probe(host),
+            streams=tuple(streams(host, addresses, self.reader, self.catalogue)),
             treat_as_public=tuple(get(host, "mailconform_treat_as_public")),
             groups=host.groups,
             origin=host.origin,
@@ -177,8 +180,8 @@ class _Builder:
             self.reader.faults(host, "ansible_host")
         return str(self.reader.get(host, "ansible_host") or host.name)
 
-    def _probe(self, host: Host) -> Probe:
-        return Probe(**dict(self.reader.get(host, "mailconform_probe")))
+    def _probe(self, host: Host) -> Probing:
+        return Probing(**dict(self.reader.get(host, "mailconform_probe")))
 
     def _note_lab(self, host: Host) -> None:
         lab = self.reader.get(host, "mailconform_lab")

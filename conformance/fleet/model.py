@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import known_tld, to_ascii
@@ -171,7 +172,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probing:
     """How far this host may be probed: ``level`` none, connect, auth or send; ``timeout`` in seconds.
 
     ``rate`` is in sessions a second, ``sender`` the name the probe greets with (``from`` in the inventory).
@@ -187,6 +188,54 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """One kind of mail that a host sends, and how the host is made to send some.
+
+    ``kind`` is transactional, bulk, list, auto or form; ``how`` submission, sendmail, command, manual or file.
+    ``sources`` are the addresses it is declared to leave from; ``chosen`` says that the host is told which.
+    """
+
+    host: str
+    name: str
+    author: str
+    """The address in From (RFC 5322 section 3.6.2)."""
+    domain: str
+    """The domain in From, as A-labels."""
+    mail_from: str
+    """The domain in MAIL FROM (RFC 5321 section 4.1.1.2), as A-labels."""
+    kind: str = "transactional"
+    how: str = "sendmail"
+    sources: tuple[IPAddress, ...] = ()
+    chosen: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What ``how`` needs: command, file, port ..., as the inventory has it."""
+    origin: Origin | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``host/stream``."""
+        return f"{self.host}/{self.name}"
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The deliveries to observe: one from each source address where the host is told which to use, else one."""
+        return tuple(Probe(self, source) for source in self.sources) if self.chosen else (Probe(self),)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One delivery of a stream that is to be captured, from a source address where one is asked for."""
+
+    stream: Stream
+    source: IPAddress | None = None
+
+    @property
+    def id(self) -> str:
+        """Subject id: ``host/stream``, with ``@address`` where the source address is asked for."""
+        return f"{self.stream.id}@{self.source}" if self.source else self.stream.id
+
+
+@dataclass(frozen=True, slots=True)
 class Mta:
     """A mail host of the inventory with everything effective for it."""
 
@@ -199,7 +248,8 @@ class Mta:
     connect_to: str = ""
     profiles: tuple[str, ...] = ()
     levels: Mapping[str, str] = field(default_factory=dict)
-    probe: Probe = Probe()
+    probe: Probing = Probing()
+    streams: tuple[Stream, ...] = ()
     treat_as_public: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     origin: Origin | None = None
@@ -247,6 +297,26 @@ class Fleet:
     def listeners(self) -> tuple[Listener, ...]:
         """Every declared listener."""
         return tuple(listener for mta in self.mtas for listener in mta.listeners)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every declared stream."""
+        return tuple(stream for mta in self.mtas for stream in mta.streams)
+
+    @property
+    def tried_streams(self) -> tuple[Stream, ...]:
+        """One stream of each host, whose behaviour stands for that of the host's mail server.
+
+        Those whose messages mailconform writes come first: they can be tried in every way.
+        """
+        ranks = ("submission", "sendmail", "file", "command", "manual")
+        ranked = (sorted(mta.streams, key=lambda one: (ranks.index(one.how), one.name)) for mta in self.mtas)
+        return tuple(streams[0] for streams in ranked if streams)
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """Every delivery to observe."""
+        return tuple(probe for stream in self.streams for probe in stream.probes)
 
     @property
     def sending_domains(self) -> tuple[Domain, ...]:

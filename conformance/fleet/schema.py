@@ -6,7 +6,6 @@ there to judge.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,160 +13,40 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
 
-from conformance.fleet import names
-from conformance.fleet.model import IPAddress
+from conformance.fleet.scalars import (
+    Address,
+    Alignment,
+    CheckId,
+    Count,
+    DomainName,
+    Level,
+    Loose,
+    Networks,
+    Part,
+    Patterns,
+    Policies,
+    Port,
+    RoleName,
+    Roles,
+    Seconds,
+    SelectorName,
+    SpfAlls,
+    Structure,
+    Text,
+    Word,
+    Words,
+    addressed,
+    empty_is_mapping,
+    listed,
+    number,
+    off_is_no,
+)
+from conformance.fleet.streams import Streams
 from conformance.fleet.values import Parts
 from conformance.reading.excerpt import did_you_mean
 
 PREFIX = "mailconform_"
-
-
-def _expected(what: str) -> PydanticCustomError:
-    return PydanticCustomError("expected", "{what}", {"what": what})
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, (int, float)):
-        raise _expected("text: put it in quotes")
-    try:
-        size = len(value.encode()) if isinstance(value, str) else 0
-    except UnicodeEncodeError:
-        raise _expected("text in valid Unicode") from None
-    if not 0 < size <= 255:
-        raise _expected("text of 1 to 255 octets")
-    return str(value)
-
-
-def _word(value: Any) -> str:
-    text = _text(value)
-    if not re.fullmatch(r"[!-~]+", text):
-        raise _expected("a word of printable ASCII characters")
-    return text
-
-
-def _domain(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _expected("a domain name")
-    try:
-        return names.domain_name(value)
-    except ValueError as error:
-        raise _expected(str(error)) from None
-
-
-def _selector(value: Any) -> str:
-    try:
-        return names.selector(_text(value))
-    except ValueError as error:
-        raise _expected(str(error)) from None
-
-
-def _pattern(value: Any) -> str:
-    if isinstance(value, str) and re.search(r"[*?[]", value):
-        return _word(value).lower()
-    return _domain(value)
-
-
-def _address(value: Any) -> IPAddress:
-    try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        raise _expected("an IPv4 or IPv6 address") from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        raise _expected(f"the IPv4 address itself, {address.ipv4_mapped}")
-    return address
-
-
-def _network(value: Any) -> str:
-    try:
-        if not isinstance(value, str):
-            raise ValueError
-        return str(ipaddress.ip_network(value, strict=False))
-    except ValueError:
-        raise _expected("a network, such as 203.0.113.0/24") from None
-
-
-def _check_id(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*\.[a-z0-9]+(-[a-z0-9]+)*", value):
-        raise _expected("the id of a check, such as ptr.exists")
-    return value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise _expected("a number")
-    return value
-
-
-def _port(value: Any) -> int:
-    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
-        raise _expected("a port from 1 to 65535")
-    return number
-
-
-def _structure(value: Any) -> Any:
-    if not isinstance(value, (dict, list)):
-        raise _expected("a mapping or a list")
-    return value
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, (str, dict)) else value
-
-
-def _addressed(value: Any) -> Any:
-    if not isinstance(value, (str, dict)):
-        raise _expected("an address, or a mapping with one")
-    return {"address": value} if isinstance(value, str) else value
-
-
-def _off_is_no(value: Any) -> Any:
-    return "no" if value is False else value
-
-
-def _off_is_off(value: Any) -> Any:
-    return "off" if value is False else value
-
-
-def _empty_is_mapping(value: Any) -> Any:
-    return {} if value is None else value
-
-
-_PortNumber = Annotated[int, Field(ge=1, le=65535)]
-Text = Annotated[str, BeforeValidator(_text)]
-Word = Annotated[str, BeforeValidator(_word)]
-DomainName = Annotated[str, BeforeValidator(_domain)]
-SelectorName = Annotated[str, BeforeValidator(_selector)]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-Address = Annotated[IPAddress, BeforeValidator(_address, json_schema_input_type=str)]
-Network = Annotated[str, BeforeValidator(_network)]
-CheckId = Annotated[str, BeforeValidator(_check_id)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=100_000)]
-Port = Annotated[int, BeforeValidator(_port, json_schema_input_type=_PortNumber)]
-Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=3600)]
-RoleName = Literal["mta_out", "relay", "forwarder", "webform", "null_client"]
-Alignment = Literal["r", "s"]
-SpfAll = Literal["-all", "~all", "?all", "+all"]
-Policy = Literal["none", "quarantine", "reject"]
-Level = Annotated[Literal["must", "should", "info", "off"], BeforeValidator(_off_is_off)]
-Roles = Annotated[list[RoleName], BeforeValidator(_listed, json_schema_input_type=RoleName | list[RoleName])]
-Words = Annotated[list[Word], BeforeValidator(_listed, json_schema_input_type=str | list[Word])]
-Patterns = Annotated[list[Pattern], BeforeValidator(_listed, json_schema_input_type=str | list[Pattern])]
-Networks = Annotated[list[Network], BeforeValidator(_listed, json_schema_input_type=str | list[Network])]
-SpfAlls = Annotated[list[SpfAll], BeforeValidator(_listed, json_schema_input_type=SpfAll | list[SpfAll])]
-Policies = Annotated[list[Policy], BeforeValidator(_listed, json_schema_input_type=Policy | list[Policy])]
-Loose = dict[str, Any]
-Structure = Annotated[Any, BeforeValidator(_structure, json_schema_input_type=Loose | list[Any])]
-
-
-class Part(BaseModel):
-    """A mapping with known keys only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class SendFrom(Part):
@@ -185,7 +64,7 @@ class Listen(Part):
     port: Port
     dial_port: Port | None = Field(None, description="Port to dial where another one leads to it; default: port.")
     tls: Literal["none", "starttls", "implicit"] | None = Field(None, description="Default: starttls; on 465 implicit.")
-    auth: Annotated[Literal["no", "allowed", "required"], BeforeValidator(_off_is_no)] = "no"
+    auth: Annotated[Literal["no", "allowed", "required"], BeforeValidator(off_is_no)] = "no"
 
 
 class Dkim(Part):
@@ -194,20 +73,20 @@ class Dkim(Part):
     selector: SelectorName
     state: Literal["signing", "published", "retired"] = "signing"
     domain: DomainName | None = Field(None, description="The d= domain, where it is another one.")
-    min_bits: Annotated[int, BeforeValidator(_number), Field(ge=512, le=16384)] | None = None
+    min_bits: Annotated[int, BeforeValidator(number), Field(ge=512, le=16384)] | None = None
 
 
 class Spf(Part):
     """What the owner wants of the SPF record."""
 
-    all: SpfAlls = []
+    all: SpfAlls = Field(default=[])
     max_lookups: Count = 10
 
 
 class Dmarc(Part):
     """What the owner wants of the DMARC record."""
 
-    p: Policies = []
+    p: Policies = Field(default=[])
     adkim: Alignment | None = None
     aspf: Alignment | None = None
     rua: Text | None = Field(default=None, description="'required', or the address that reports must go to.")
@@ -218,7 +97,7 @@ class DomainEntry(Part):
 
     header_from: bool = True
     envelope: DomainName | None = Field(None, description="The RFC5321.MailFrom domain; default: the domain itself.")
-    dkim: list[Dkim] = []
+    dkim: list[Dkim] = Field(default=[])
     spf: Spf = Spf()
     dmarc: Dmarc = Dmarc()
     no_mail: bool = Field(False, description="Never sends mail.")
@@ -229,17 +108,17 @@ class ProbeEntry(Part):
 
     level: Literal["none", "connect", "auth", "send"] = "connect"
     timeout: Seconds | None = None
-    retries: Annotated[int, BeforeValidator(_number), Field(ge=0, le=10)] | None = None
+    retries: Annotated[int, BeforeValidator(number), Field(ge=0, le=10)] | None = None
     per_host: Count | None = None
-    rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = None
+    rate: Annotated[float, BeforeValidator(number), Field(gt=0)] | None = None
     source_address: Address | None = None
     sender: Text | None = Field(default=None, alias="from", description="The name the probe greets with.")
 
 
-Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(_empty_is_mapping)]]
+Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(empty_is_mapping)]]
 SendFroms = Annotated[
-    list[Annotated[SendFrom, BeforeValidator(_addressed, json_schema_input_type=str | SendFrom)]],
-    BeforeValidator(_listed, json_schema_input_type=str | list[str | SendFrom]),
+    list[Annotated[SendFrom, BeforeValidator(addressed, json_schema_input_type=str | SendFrom)]],
+    BeforeValidator(listed, json_schema_input_type=str | list[str | SendFrom]),
 ]
 
 
@@ -269,7 +148,7 @@ class Variables(BaseModel):
     submission: Loose = Field({}, description="Account and sink for a submission probe.")
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
-    streams: Structure = {}
+    streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
     waive: Structure = {}
 
 

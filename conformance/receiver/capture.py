@@ -130,7 +130,7 @@ class Transaction:
     data_code: int = 0
     """Code of the reply to DATA: 354 when the message was let in."""
     wire: str = ""
-    """The message's octets on the wire: after DATA with dots doubled and the line that ends it, after BDAT the chunks."""
+    """The octets on the wire: after DATA with doubled dots and the line that ends it, after BDAT the chunks."""
     chunks: tuple[Chunk, ...] = ()
     size: int = 0
     """Octets that came on the wire, also where ``wire`` was cut."""
@@ -157,7 +157,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """Octets that came before our reply was sent: ``before`` names the reply (``banner``, ``EHLO``, ``STARTTLS`` ...)."""
+    """Octets that came before our reply; ``before`` names that reply: ``banner``, ``EHLO``, ``STARTTLS`` ..."""
 
     at: float
     before: str

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.fleet.ansible import load
 from conformance.fleet.errors import InventoryError
-from conformance.fleet.model import Origin, Probe
+from conformance.fleet.model import Origin, Probing
 from conformance.fleet.show import describe
 
 Tree = Callable[[dict[str, str]], Path]
@@ -93,7 +93,7 @@ def test_the_documented_layout_is_read_whole(tree: Tree) -> None:
     assert mx1.sends_for == ("example.com", "xn--bcher-kva.example")
     assert (mx1.tags, mx1.levels) == (("eu", "tier1"), {"ptr.single": "off"})
     assert mx1.profiles == ("rfc", "zendesk")
-    assert mx1.probe == Probe(level="connect", timeout=7.0, sender="conform.example.net")
+    assert mx1.probe == Probing(level="connect", timeout=7.0, sender="conform.example.net")
     assert not fleet.warnings
     assert fleet.extra["ansible-core"].startswith("2.")
     assert pickle.loads(pickle.dumps(fleet)) == fleet

@@ -25,9 +25,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("enabled", "no", False),
     ("ipv6", "none", "none"),
     ("waive", [{"check": "ptr.exists"}], [{"check": "ptr.exists"}]),
-    ("streams", {"bulk": {}}, {"bulk": {}}),
     ("profile", "zendesk", ["zendesk"]),
 ]
+
+STREAM = {"from": "news@example.com", "how": "sendmail"}
 
 BAD: list[tuple[str, Any, str]] = [
     ("role", "mta-out", "one of mta_out, relay, forwarder, webform, null_client"),
@@ -56,6 +57,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("ipv6", "no", "none"),
     ("connect_to", "a b", "a word of printable ASCII characters"),
     ("submission", [], "a mapping"),
+    ("streams", {"News": STREAM}, "a name of at most 40 small letters, digits, '-' and '_'"),
+    ("streams", {"news": STREAM | {"from": "news"}}, "a mail address, such as news@example.com"),
+    ("streams", {"news": STREAM | {"from": "news@a_b.example"}}, "a mail address with a domain name after the @"),
+    ("streams", {"news": STREAM | {"how": "smoke"}}, "one of submission, sendmail, command, manual, file"),
 ]
 
 

@@ -108,5 +108,6 @@ def test_the_list_names_all_that_is_broken_and_nothing_that_conforms() -> None:
 
 def test_the_lab_breaks_rules_of_every_area_and_most_rules_at_all() -> None:
     broken = {line.split()[0] for line in listed() if not line.endswith(" undetermined")}
-    assert {check.partition(".")[0] for check in broken} == {check.area for check in checks().values()}
+    seen_without_sending = {check.area for check in checks().values() if "delivery" not in check.subjects}
+    assert {check.partition(".")[0] for check in broken} == seen_without_sending
     assert len(broken) >= 45, sorted(checks().keys() - broken)

@@ -25,18 +25,27 @@ REPORTED = ("fail", "advice", "waived", "undetermined")
 
 
 @cache
+def private_keys() -> dict[str, Any]:
+    """RSA keys for worlds, by name."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+    return {f"rsa{bits}": generate_private_key(65537, bits) for bits in (1024, 2048)}
+
+
+@cache
 def keys() -> dict[str, str]:
     """Public keys for worlds, by name, in base64."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers, generate_private_key
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     spki = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    made = {f"rsa{bits}": generate_private_key(65537, bits).public_key().public_bytes(*spki) for bits in (1024, 2048)}
+    made = {name: key.public_key().public_bytes(*spki) for name, key in private_keys().items()}
     for bits in (512, 4096, 5120):
         # Nobody signs with these, so that any odd modulus of the size will do.
         made[f"rsa{bits}"] = RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key().public_bytes(*spki)
-    made["rsa2048pkcs1"] = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    pkcs1 = private_keys()["rsa2048"].public_key()
+    made["rsa2048pkcs1"] = pkcs1.public_bytes(Encoding.DER, PublicFormat.PKCS1)
     made["ed25519"] = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return {name: base64.b64encode(key).decode() for name, key in made.items()}
 
@@ -52,6 +61,7 @@ class World:
     domains: dict[str, Any]
     listeners: list[dict[str, Any]]
     faults: list[str] = field(default_factory=list)
+    trials: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
@@ -59,19 +69,39 @@ class World:
     never_applicable: tuple[str, ...] = ()
     exit: int | None = None
 
-    def inventory(self, ports: dict[tuple[str, int], int]) -> str:
-        """Return the inventory as JSON, which is YAML; listeners are dialled where the world serves them."""
+    def inventory(self, ports: dict[tuple[str, int], int], folder: Path) -> str:
+        """Return the inventory as JSON, which is YAML; listeners are dialled where the world serves them.
+
+        What streams sent lies captured in ``folder``.
+        """
         prefixed = {"mailconform_domains": self.domains, "mailconform_role": "mta_out"}
         prefixed |= {f"mailconform_{key}": value for key, value in self.vars.items()}
-        hosts = {name: self._host(name, values, ports) for name, values in self.hosts.items()}
+        hosts = {name: self._host(name, values, ports, folder) for name, values in self.hosts.items()}
         return json.dumps({"all": {"vars": prefixed, "hosts": hosts}})
 
-    def _host(self, name: str, values: dict[str, Any], ports: dict[tuple[str, int], int]) -> dict[str, Any]:
+    def captured(self, folder: Path) -> None:
+        """Write what was captured of each stream where the inventory says that it lies."""
+        from conformance.facts import captured
+        from tests.worlds import captures
+
+        for name, values in self.hosts.items():
+            for stream, settings in (values.get("streams") or {}).items():
+                peer = values["send_from"][0] if isinstance(values["send_from"], list) else values["send_from"]
+                peer = peer["address"] if isinstance(peer, dict) else peer
+                maker = captures.Maker(f"{name}/{stream}", settings, peer, values.get("helo", name), signed)
+                made = tuple(captures.trials(maker, self.trials))
+                (folder / f"{name}-{stream}.json").write_bytes(captured.dump(made))
+
+    def _host(
+        self, name: str, values: dict[str, Any], ports: dict[tuple[str, int], int], folder: Path
+    ) -> dict[str, Any]:
         host = {f"mailconform_{key}": value for key, value in copy.deepcopy(values).items()}
         host["mailconform_connect_to"] = "127.0.0.1"
         for listener in host.get("mailconform_listen", []):
             listener.setdefault("tls", "implicit" if listener["port"] == 465 else "starttls")
             listener["dial_port"] = ports.get((name, listener["port"]), 1)
+        for stream, settings in host.get("mailconform_streams", {}).items():
+            settings |= {"how": "file", "file": str(folder / f"{name}-{stream}.json")}
         return host
 
 
@@ -87,9 +117,10 @@ def load(name: str) -> World:
     good = yaml.safe_load((FOLDER / "good.yml").read_text("utf-8"))
     changes = text.pop("changes", {})
     merged = {**good, "passes": (), "never_applicable": (), **text} if name != "good" else text
-    for key in ("hosts", "domains", "zones"):
-        merged[key] = _merge(good[key], text.get(key, {}))
+    for key in ("hosts", "domains", "zones", "trials"):
+        merged[key] = _merge(good.get(key, {}), text.get(key, {}))
     merged["zones"] = changed(merged["zones"], changes)
+    merged["hosts"] = {host: _sending(values, merged["domains"]) for host, values in merged["hosts"].items()}
     return World(name=name, **merged)
 
 
@@ -101,6 +132,13 @@ def _merge(good: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict) and isinstance(good.get(key), dict):
             merged[key] = {**good[key], **value}
     return merged
+
+
+def _sending(host: dict[str, Any], domains: dict[str, Any]) -> dict[str, Any]:
+    """Return a host without the streams for which the world has no domain."""
+    streams = host.get("streams") or {}
+    kept = {name: one for name, one in streams.items() if one["from"].rpartition("@")[2] in domains}
+    return {**host, "streams": kept} if streams else host
 
 
 def changed(zones: dict[str, str], changes: dict[str, list[str] | str]) -> dict[str, str]:
@@ -118,6 +156,34 @@ def changed(zones: dict[str, str], changes: dict[str, list[str] | str]) -> dict[
             made = dns.rdata.from_text("IN", rdtype, filled(one), origin=dns.name.root, relativize=False)
             zone.find_rdataset(name, rdtype, create=True).add(made, 60)
     return {f"{origin}.": zone.to_text(relativize=False) for origin, zone in read.items()}
+
+
+@cache
+def _signing_key() -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem = Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    made: bytes = private_keys()["rsa2048"].private_bytes(*pem)
+    return made
+
+
+SIGNED_FIELDS = (b"from", b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type")
+
+
+def signed(message: bytes, selector: str = "s1", domain: str = "example.com") -> bytes:
+    """Return a message with a DKIM signature by the key ``{rsa2048}``."""
+    import dkim
+
+    lines = dkim.sign(
+        message,
+        selector.encode(),
+        domain.encode(),
+        _signing_key(),
+        canonicalize=(b"relaxed", b"relaxed"),
+        include_headers=list(SIGNED_FIELDS),
+    )
+    signature: bytes = lines.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return signature + message
 
 
 def filled(text: str) -> str:

@@ -1,0 +1,73 @@
+"""One captured delivery of a stream: the session, the transaction and the message that the receiver took."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from conformance.facts.store import Asker
+from conformance.facts.trial import Letter, Trial
+from conformance.fleet.model import IPAddress, Probe
+from conformance.outcome import Undetermined
+from conformance.receiver.capture import Capture, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that was accepted, with the session that brought it."""
+
+    probe: Probe
+    trial: Trial
+    letter: Letter
+    capture: Capture
+    transaction: Transaction
+
+    @property
+    def peer(self) -> IPAddress:
+        """The address it came from; an IPv4-mapped one counts as IPv4."""
+        address = ipaddress.ip_address(self.capture.peer)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return mapped or address
+
+    @property
+    def helo(self) -> str:
+        """The name it greeted with, the last one that was answered (RFC 7208 section 2.3)."""
+        hello = self.capture.hello
+        return hello.argument if hello else ""
+
+    @property
+    def sender(self) -> str:
+        """The envelope sender as it was written; empty for the null sender."""
+        return self.transaction.sender
+
+    @property
+    def message(self) -> bytes:
+        """The message, octet for octet."""
+        return self.transaction.message
+
+
+async def delivery(ask: Asker, probe: Probe) -> Delivery:
+    """Return the first delivery of a stream. Raises Undetermined when none came, NotApplicable when nobody sends."""
+    return first_of(probe, (await ask.trial(probe, "accept")).watched())
+
+
+def first_of(probe: Probe, trial: Trial) -> Delivery:
+    """Return the first delivery of a trial. Raises Undetermined when none came, with what is known of why."""
+    if not trial.accepted:
+        raise nothing_came(trial)
+    capture, transaction = trial.accepted[0]
+    tokens = {recipient.token for recipient in transaction.recipients}
+    letter = next((one for one in trial.letters if tokens.intersection(one.tokens)), trial.letters[0])
+    return Delivery(probe, trial, letter, capture, transaction)
+
+
+def nothing_came(trial: Trial) -> Undetermined:
+    """Return the exception that says that no message of a trial arrived, and how far it came."""
+    refused = [letter.reply for letter in trial.letters if not letter.taken]
+    if trial.letters and len(refused) == len(trial.letters):
+        why = f"the host did not take it: {refused[0] or 'no reply'}"
+    elif trial.captures:
+        why = f"{len(trial.captures)} sessions came and none of them brought it"
+    else:
+        why = f"nothing came in {trial.waited:.0f} s: it may still be in the host's queue"
+    return Undetermined(f"{trial.ref}: {why}", cause=f"{trial.stream}: {why}")

@@ -1,0 +1,64 @@
+"""What ``mailconform_streams`` may say: the kinds of mail that a host sends, and how it is made to send some."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from conformance.fleet import names
+from conformance.fleet.scalars import (
+    Address,
+    DomainName,
+    Part,
+    Seconds,
+    Text,
+    Word,
+    expected,
+    listed,
+)
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
+
+
+def _stream_name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise expected("a name of at most 40 small letters, digits, '-' and '_'")
+    return value
+
+
+def _author(value: Any) -> str:
+    local, at, domain = value.rpartition("@") if isinstance(value, str) else ("", "", "")
+    if not at or not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", local):
+        raise expected("a mail address, such as news@example.com")
+    try:
+        return f"{local}@{names.domain_name(domain)}"
+    except ValueError as error:
+        raise expected(f"a mail address with {error} after the @") from None
+
+
+StreamName = Annotated[str, BeforeValidator(_stream_name)]
+Author = Annotated[str, BeforeValidator(_author)]
+Kind = Literal["transactional", "bulk", "list", "auto", "form"]
+How = Literal["submission", "sendmail", "command", "manual", "file"]
+Addresses = Annotated[list[Address], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+Command = Annotated[list[Text], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+
+
+class StreamEntry(Part):
+    """A kind of mail that a host sends."""
+
+    author: Author = Field(alias="from", description="The address in From.")
+    how: How = Field(description="How the host is made to send a message of it.")
+    kind: Kind = "transactional"
+    envelope: DomainName | None = Field(None, description="The MAIL FROM domain; default: that of the catalogue.")
+    sources: Addresses = Field([], description="The addresses it leaves from; default: any of the host.")
+    command: Command = Field([], description="With how: command. {recipient}, {sender}, {source} are filled in.")
+    file: Text | None = Field(None, description="With how: file. Deliveries that were captured before.")
+    sendmail: Word = Field("sendmail", description="With how: sendmail. The program, such as /usr/bin/msmtp.")
+    port: int | None = Field(None, description="With how: submission. Default: the host's own listener with auth.")
+    wait: Seconds | None = Field(None, description="Seconds in which its mail is to arrive.")
+
+
+Streams = dict[StreamName, StreamEntry]

@@ -1,0 +1,242 @@
+"""Captured trials for worlds: what a stream that conforms does with every receiver, and what a world changes in that.
+
+A world says under ``trials``, by ``HOST/STREAM TRIAL``, what differs: ``sessions`` (a list of mappings, see
+:func:`session`), ``letters`` (how many), ``until`` (seconds after the last letter), or any field of
+:class:`conformance.facts.trial.Trial`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from conformance.facts.trial import Letter, Trial
+from conformance.facts.trials import TRIALS, Recipe
+from conformance.receiver.capture import (
+    Capture,
+    Chunk,
+    ClientHello,
+    Early,
+    Ended,
+    Hello,
+    Line,
+    Recipient,
+    Tls,
+    Transaction,
+)
+
+BEGAN = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
+PROBE_DOMAIN = "conform.example.net"
+EXTENSIONS = ("PIPELINING", "SIZE 20480000", "STARTTLS", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8")
+AGAIN = 600
+"""Seconds between two attempts of a host that conforms."""
+
+
+def moment(seconds: float) -> str:
+    """Return a time so many seconds after the letter was handed over."""
+    return (BEGAN + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def token(name: str, number: int) -> str:
+    """Return the token of a recipient of a trial."""
+    return f"t{number}{re.sub('[^a-z0-9]', '', name)}0000000000000000"[:20]
+
+
+def message(sender: str, recipient: str, helo: str, peer: str, extra: Mapping[str, Any], body: str | None) -> bytes:
+    """Return a message that conforms, with some header fields changed: text, None to leave out, a list for several."""
+    domain = sender.rpartition("@")[2]
+    header: dict[str, Any] = {
+        "Received": f"from app.{domain} ([192.0.2.9])\n\tby {helo} (Postfix) with ESMTPSA id 4XyZ1;\n"
+        "\tMon, 02 Mar 2026 09:00:00 +0000",
+        "Date": "Mon, 02 Mar 2026 09:00:00 +0000",
+        "From": f"News <{sender}>",
+        "To": recipient,
+        "Subject": "Conformance probe",
+        "Message-ID": f"<{recipient.partition('@')[0]}@{domain}>",
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Transfer-Encoding": "7bit",
+    }
+    header.update(extra)
+    rows = [(name, one) for name, value in header.items() for one in (value if isinstance(value, list) else [value])]
+    text = "".join(f"{name}: {value}\n" for name, value in rows if value is not None)
+    text += "\n" + ("Hello.\n" if body is None else body)
+    return text.encode("utf-8", "surrogateescape").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def stuffed(octets: bytes) -> str:
+    """Return a message as it goes over the wire after DATA (RFC 5321 section 4.5.2)."""
+    doubled = re.sub(rb"(?m)^\.", b"..", octets)
+    return (doubled + (b"" if doubled.endswith(b"\r\n") else b"\r\n") + b".\r\n").decode("latin-1")
+
+
+class Maker:
+    """Makes the trials of one stream. ``signed`` adds a DKIM signature to a message."""
+
+    def __init__(self, stream: str, settings: Mapping[str, Any], peer: str, helo: str, signed: Any) -> None:
+        self.stream, self.peer, self.helo, self.signed = stream, peer, helo, signed
+        self.author = str(settings["from"])
+        self.mail_from = f"bounces@{settings.get('envelope', self.author.rpartition('@')[2])}"
+
+    def trial(self, name: str, changes: Mapping[str, Any]) -> Trial:
+        """Return a trial: that of a stream that conforms, with some of it changed."""
+        recipe = TRIALS[name]
+        given = dict(changes)
+        letters = [self.letter(name, recipe, number) for number in range(given.pop("letters", recipe.letters))]
+        sessions = given.pop("sessions", None)
+        until = moment(given.pop("until", max(recipe.wait, 1.0)) + AGAIN * len(letters))
+        if sessions is None:
+            sessions = list(conforming(name, recipe))
+        captures = tuple(self.session(name, number, letters, one) for number, one in enumerate(sessions))
+        return Trial(self.stream, name, letters=tuple(letters), captures=captures, until=until, **given)
+
+    def letter(self, name: str, recipe: Recipe, number: int) -> Letter:
+        """Return what the host was given to send."""
+        tokens = tuple(token(name, 10 * number + place) for place in range(recipe.recipients))
+        domain = f"{name.replace('-', '')}.{PROBE_DOMAIN}"
+        sender = "" if recipe.sender == "null" else self.mail_from
+        return Letter(moment(number * AGAIN), sender, tuple(f"{one}@{domain}" for one in tokens), tokens)
+
+    def session(self, name: str, number: int, letters: Sequence[Letter], given: Mapping[str, Any]) -> Capture:
+        """Return one session. What ``given`` may hold:
+
+        ``at`` seconds after the first letter · ``letter`` its number · ``peer``, ``exchange``, ``local`` · ``helo``,
+        ``hellos`` (a list of fields) · ``tls`` (a version, false, or fields of Tls, with ``hello`` of ClientHello) ·
+        ``extensions`` · ``codes`` (of banner, ehlo, mail, rcpt, data, dot; rcpt may be a list) · ``sender``,
+        ``parameters`` · ``recipients`` (places in the letter) · ``header``, ``body``, ``message``, ``sign`` · ``how``,
+        ``wire`` · ``early`` · ``lines`` (a list of [milliseconds, side, text]) · ``ended`` and other fields of Capture.
+        """
+        one = dict(given)
+        at = float(one.pop("at", 1 + number))
+        letter = letters[one.pop("letter", 0)]
+        codes = {"banner": 220, "ehlo": 250, "mail": 250, "rcpt": 250, "data": 354, "dot": 250} | one.pop("codes", {})
+        helo, tls = one.pop("helo", self.helo), one.pop("tls", "TLSv1.3")
+        transactions = one.pop("transactions", None)
+        begun = codes["banner"] == 220 and codes["ehlo"] == 250
+        own = [field.name for field in fields(Capture)]
+        rest = {key: one.pop(key) for key in list(one) if key in own and key not in ("lines", "early", "hellos", "tls")}
+        offered = tuple(rest.pop("extensions", EXTENSIONS if tls else [o for o in EXTENSIONS if o != "STARTTLS"]))
+        made = {
+            "id": f"{self.stream}-{name}-{number}",
+            "started": moment(at),
+            "peer": self.peer,
+            "peer_port": 40000 + number,
+            "local": "198.51.100.1",
+            "local_port": 25,
+            "ms": 900.0,
+            "exchange": f"mx.{PROBE_DOMAIN}",
+            "tokens": letter.tokens,
+            "scenario": TRIALS[name].scenario,
+            "banner_at": 1.0 if codes["banner"] else None,
+            "extensions": offered,
+            "extensions_tls": tuple(o for o in offered if o != "STARTTLS") if tls else (),
+            "hellos": tuple(_hellos(one.pop("hellos", None), helo, bool(tls), codes)),
+            "tls": _tls(tls) if begun else None,
+            "early": tuple(Early(*early) for early in one.pop("early", ())),
+            "lines": tuple(Line(*line) for line in one.pop("lines", ())),
+            "ended": Ended.QUIT,
+        }
+        if transactions is None:
+            transactions = [one] if begun and codes["mail"] else []
+        made["transactions"] = tuple(self.transaction(letter, codes, helo, entry) for entry in transactions)
+        if "ended" in rest:
+            rest["ended"] = Ended(rest["ended"])
+        return Capture(**(made | rest))
+
+    def transaction(self, letter: Letter, codes: Mapping[str, Any], helo: str, given: Mapping[str, Any]) -> Transaction:
+        """Return one mail transaction; ``given`` as in :meth:`session`."""
+        one = dict(given)
+        codes = {**codes, **one.pop("codes", {})}
+        sender = one.pop("sender", letter.sender)
+        places = one.pop("recipients", range(len(letter.recipients)))
+        replies = codes["rcpt"] if isinstance(codes["rcpt"], list) else [codes["rcpt"]] * len(places)
+        named = codes["mail"] // 100 == 2
+        recipients = tuple(
+            Recipient(30.0, f"<{letter.recipients[place]}>", letter.recipients[place], (), letter.tokens[place], code)
+            for place, code in zip(places, replies, strict=True)
+            if named
+        )
+        begun = any(recipient.code // 100 == 2 for recipient in recipients) and codes["data"] // 100 == 3
+        octets = one.pop("message", None)
+        if octets is None:
+            to = ", ".join(letter.recipients)
+            octets = message(self.author, to, helo, self.peer, one.pop("header", {}), one.pop("body", None))
+        elif isinstance(octets, str):
+            octets = octets.encode("utf-8").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if one.pop("sign", True):
+            octets = self.signed(octets)
+        how = one.pop("how", "DATA")
+        wire = one.pop("wire", None) or (stuffed(octets) if how == "DATA" else octets.decode("latin-1"))
+        parameters = tuple(one.pop("parameters", ("SIZE=1000", "BODY=8BITMIME")))
+        made = {
+            "at": 20.0,
+            "argument": " ".join((f"<{sender}>", *parameters)),
+            "sender": sender,
+            "parameters": parameters,
+            "code": codes["mail"],
+            "recipients": recipients,
+            "how": how if begun else "",
+            "data_code": codes["data"] if recipients else 0,
+            "wire": wire if begun else "",
+            "chunks": (Chunk(50.0, len(wire)),) if begun else (),
+            "size": len(wire) if begun else 0,
+            "final_at": 60.0 if begun else 0.0,
+            "final_code": codes["dot"] if begun else 0,
+        }
+        return Transaction(**(made | {key: value for key, value in one.items() if key in made}))
+
+
+def _hellos(given: Any, helo: str, tls: bool, codes: Mapping[str, int]) -> Iterator[Hello]:
+    if given is not None:
+        yield from (Hello(**hello) for hello in given)
+    elif codes["banner"] == 220:
+        yield Hello(5.0, "EHLO", helo, False, codes["ehlo"])
+        if tls and codes["ehlo"] == 250:
+            yield Hello(15.0, "EHLO", helo, True, 250)
+
+
+def _tls(given: Any) -> Tls | None:
+    if not given:
+        return None
+    entry = {"version": given} if isinstance(given, str) else dict(given)
+    hello = {
+        "versions": ("TLSv1.3", "TLSv1.2"),
+        "ciphers": ("TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        "sni": f"mx.{PROBE_DOMAIN}",
+    } | entry.pop("hello", {})
+    shown = ClientHello(**{key: tuple(value) if isinstance(value, list) else value for key, value in hello.items()})
+    cipher = "TLS_AES_256_GCM_SHA384" if entry.get("version") else ""
+    return Tls(**({"at": 10.0, "hello": shown, "cipher": cipher} | entry))
+
+
+def conforming(name: str, recipe: Recipe) -> Iterator[Mapping[str, Any]]:
+    """Yield the sessions of a host that conforms."""
+    verb, _, step = recipe.scenario.rpartition("-")
+    code = {"banner": 554}.get(step, 550) if verb == "refuse" else {"tempfail": 451, "busy": 421}.get(verb, 250)
+    dropped = {"ended": "dropped"} if verb in ("drop", "busy") else {}
+    if verb in ("tempfail", "busy", "refuse", "drop"):
+        failing = {"dot" if step == "body" else step: 0 if verb == "drop" else code}
+        yield {"at": 1, "codes": failing, **dropped}
+        if verb != "refuse":
+            yield {"at": 1 + AGAIN}
+    elif verb == "greylist":
+        yield from ({"at": 1 + AGAIN * number, "codes": {"rcpt": 451}} for number in range(int(step)))
+        yield {"at": 1 + AGAIN * int(step)}
+    elif recipe.scenario in ("no-starttls", "starttls-454", "no-extensions"):
+        yield {"at": 1, "tls": False}
+    elif recipe.scenario in ("tls-10",):
+        yield {"at": 1, "tls": {"version": "", "error": "protocol version"}, "codes": {"mail": 0}, "ended": "handshake"}
+        yield {"at": 2, "tls": False}
+    elif recipe.letters > 1 or recipe.again:
+        yield from ({"at": 1 + AGAIN * number, "letter": number} for number in range(recipe.letters))
+    elif recipe.route != "mx-null":
+        yield {"at": 1}
+
+
+def trials(maker: Maker, changes: Mapping[str, Any]) -> Iterator[Trial]:
+    """Yield every trial of a stream."""
+    for name in TRIALS:
+        yield maker.trial(name, changes.get(f"{maker.stream} {name}") or {})
