@@ -63,7 +63,7 @@ def _begin(config: pytest.Config) -> int | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register marks, and set pytest's own options to what readers of a conformance run need."""
-    areas = sorted({path.stem.removeprefix("test_") for path in _case_files()})
+    areas = sorted({path.stem.split("_")[1] for path in _case_files()})
     for mark in (*Level, *areas):
         config.addinivalue_line(
             "markers", f"{mark}: a conformance check of this {'level' if mark in list(Level) else 'area'}"

@@ -1,4 +1,4 @@
-"""JUDGED: one short function a rule, one file an area."""
+"""JUDGED: one short function a rule, one file an area, or several of a big one: ``test_<area>_<part>.py``."""
 
 from __future__ import annotations
 
