@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.policy
 import re
 import secrets
@@ -46,6 +47,23 @@ class Signer:
     """A DKIM key of the lab, in PEM."""
 
     key: bytes
+
+    @classmethod
+    def made(cls) -> Signer:
+        """Make a key."""
+        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        made = generate_private_key(65537, 2048)
+        return cls(made.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+
+    @property
+    def record(self) -> str:
+        """The public key in base64: ``p=`` of its record (RFC 6376 section 3.6.1)."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+        public = load_pem_private_key(self.key, None).public_key()
+        return base64.b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
     def sign(self, content: bytes, domain: str, conduct: Conduct) -> bytes:
         """Return a message with a signature in front of it (RFC 6376 section 5)."""

@@ -17,6 +17,7 @@ RETRY_AFTER = (300.0, 600.0, 1200.0)
 AT_ONCE = 0.05
 ELSEWHERE = 1
 MAX_QUEUED = 10_000
+_DNS_SECONDS = 5.0
 
 Lookup = Callable[[str, str], Awaitable[Sequence[str] | None]]
 """Returns the data of a record set as text, empty when there is none; None when the name server gives no answer."""
@@ -197,16 +198,22 @@ class Mta:
         return found[:1] if self._does(Wrong.NO_OTHER_FAMILY) else found
 
 
-def resolver(address: str, port: int = 53) -> Lookup:
-    """Return a look-up at one name server."""
+def resolver(address: str, elsewhere: Mapping[str, str] | None = None) -> Lookup:
+    """Return a look-up at a name server, and for the domains in ``elsewhere`` at those that it names."""
     import dns.asyncresolver
     import dns.exception
     import dns.resolver
 
-    asking = dns.asyncresolver.Resolver(configure=False)
-    asking.nameservers, asking.port, asking.lifetime = [address], port, 5.0
+    def at(server: str) -> dns.asyncresolver.Resolver:
+        asking = dns.asyncresolver.Resolver(configure=False)
+        asking.nameservers, asking.lifetime = [server], _DNS_SECONDS
+        return asking
+
+    usual = at(address)
+    others = {domain: at(server) for domain, server in (elsewhere or {}).items()}
 
     async def lookup(name: str, rdtype: str) -> Sequence[str] | None:
+        asking = next((one for domain, one in others.items() if f".{name}".endswith(f".{domain}")), usual)
         try:
             answer = await asking.resolve(f"{name}.", rdtype, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:

@@ -7,12 +7,17 @@ import hmac
 import ssl
 import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from aiosmtpd.smtp import Session as Submission
 
 from conformance.lab.sending.mta import Mta
+
+if TYPE_CHECKING:
+    from conformance.lab.certificates import Certificates
+    from conformance.lab.spec import ListenerSpec
 
 MAX_OCTETS = 10 * 1024 * 1024
 MAX_SECONDS = 60.0
@@ -62,3 +67,22 @@ def submission(mta: Mta, context: ssl.SSLContext | None) -> Callable[[], SMTP]:
             )
 
     return protocol
+
+
+@dataclass(slots=True)
+class _Server:
+    port: int
+    _server: asyncio.Server
+
+    def close(self) -> None:
+        self._server.close()
+
+
+async def serve(spec: ListenerSpec, mta: Mta, certificates: Certificates, host: str, port: int) -> _Server:
+    """Put the door of a host at an address; port 0 takes a free one. Raises OSError when it cannot be bound."""
+    names = spec.certificate_names or (spec.host,)
+    context = certificates.context(spec.certificate, names, spec.tls_min, spec.tls_max) if spec.tls != "none" else None
+    implicit = context if spec.tls == "implicit" else None
+    factory = submission(mta, context if spec.tls == "starttls" else None)
+    server = await asyncio.get_running_loop().create_server(factory, host, port, ssl=implicit)
+    return _Server(server.sockets[0].getsockname()[1], server)
