@@ -29,6 +29,7 @@ from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
+from conformance.facts.trials import TRIALS
 from conformance.fleet.model import Fleet, Mta
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
@@ -321,6 +322,11 @@ def declared_problems(fleet: Fleet) -> Iterator[str]:
                 yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
         for name in sorted(mta.levels.keys() - checks().keys()):
             yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
+        for stream in mta.streams:
+            for pattern in stream.trials:
+                if not any(fnmatchcase(name, pattern) for name in TRIALS):
+                    text = did_you_mean(pattern, TRIALS, most=3)
+                    yield f"{stream.origin or stream.id}: no trial matches {pattern!r}{'; ' if text else ''}{text}"
 
 
 def facts_of(case: Case) -> list[Wanted]:

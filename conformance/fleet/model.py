@@ -207,6 +207,8 @@ class Stream:
     how: str = "sendmail"
     sources: tuple[IPAddress, ...] = ()
     chosen: bool = False
+    trials: tuple[str, ...] = ("*",)
+    """Names of the trials that may be made with it, or globs."""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What ``how`` needs: command, file, port ..., as the inventory has it."""
     origin: Origin | None = None

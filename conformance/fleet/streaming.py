@@ -45,6 +45,7 @@ def streams(host: Host, addresses: Sequence[Address], reader: Reader, catalogue:
             how=entry.how,
             sources=tuple(entry.sources) or tuple(address.ip for address in addresses),
             chosen=entry.how == "command" and any("{source}" in part for part in entry.command),
+            trials=tuple(entry.trials),
             settings=entry.model_dump(exclude_none=True),
             origin=origin,
         )

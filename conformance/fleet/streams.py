@@ -15,6 +15,7 @@ from conformance.fleet.scalars import (
     Seconds,
     Text,
     Word,
+    Words,
     expected,
     listed,
 )
@@ -58,6 +59,7 @@ class StreamEntry(Part):
     file: Text | None = Field(None, description="With how: file. Deliveries that were captured before.")
     sendmail: Word = Field("sendmail", description="With how: sendmail. The program, such as /usr/bin/msmtp.")
     port: int | None = Field(None, description="With how: submission. Default: the host's own listener with auth.")
+    trials: Words = Field(["*"], description="What may be tried with it: names of trials, or globs. Default: all.")
     wait: Seconds | None = Field(None, description="Seconds in which its mail is to arrive.")
 
 
