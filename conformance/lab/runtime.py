@@ -211,9 +211,9 @@ class _Services:
 
     async def add_nameserver(self, host: str, port: int) -> int:
         """Serve the zones at an address and return the port."""
-        from conformance.lab import nameserver
+        from conformance.receiver import dnswire
 
-        running = await nameserver.serve(self.authority, host, port)
+        running = await dnswire.serve(self.authority.answer, host, port)
         self._running.append(running)
         return running.port
 

@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.lab.nameserver import Authority, Transport, serve
+from conformance.lab.nameserver import Authority
 from conformance.lab.zone import ZoneError
+from conformance.receiver.dnswire import Transport, serve
 
 ZONE = (
     """\
@@ -271,7 +272,7 @@ async def exchange(
     authority: Authority, host: str, name: str, *, tcp: bool = False, **options: object
 ) -> dns.message.Message:
     """Ask a served authority one question."""
-    running = await serve(authority, host)
+    running = await serve(authority.answer, host)
     try:
         question = dns.message.make_query(name, "A")
         query = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
@@ -313,7 +314,7 @@ def test_the_wrong_id_comes_first_and_then_the_right_one(faulty: Authority) -> N
 
 def test_a_tcp_session_holds_several_questions(authority: Authority) -> None:
     async def two() -> list[int]:
-        running = await serve(authority, "127.0.0.1")
+        running = await serve(authority.answer, "127.0.0.1")
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         rcodes = []
         for name in ("host.example.net", "nothing.example.net"):
