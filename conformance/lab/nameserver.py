@@ -26,6 +26,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dns.exception
@@ -35,6 +36,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from conformance.lab.stub import Stubs, passed_on
 from conformance.lab.zone import Fault, Zone, ZoneError, ancestors
 from conformance.receiver import dnswire
 from conformance.receiver.dnswire import Reply, Result, Transport
@@ -67,6 +69,7 @@ class Authority:
 
     def __init__(self) -> None:
         self.log: deque[Query] = deque(maxlen=MAX_LOG)
+        self.stubs = Stubs()
         self._zones: dict[dns.name.Name, Zone] = {}
         self._faults: dict[tuple[dns.name.Name, int | None], Fault] = {}
         self._subtrees: dict[tuple[dns.name.Name, int | None], Fault] = {}
@@ -104,6 +107,8 @@ class Authority:
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
         """Return what the server says to one message, which may be anything at all."""
+        if server := self.stubs.server_for(wire):
+            return Reply(None, fetch=partial(passed_on, wire, server))
         query = dnswire.read(wire)
         if isinstance(query, Reply):
             return query

@@ -184,7 +184,9 @@ async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, 
     await services.add_nameserver(str(spec.nameserver), 53)
     for address in spec.silent_nameservers:
         services.add_silence(str(address))
-    lookup = resolver(str(spec.nameserver), {spec.probe_domain: str(spec.receivers[0])} if spec.receivers else {})
+    if spec.receivers:
+        services.authority.stubs.add(spec.probe_domain, str(spec.receivers[0]))
+    lookup = resolver(str(spec.nameserver))
     for host in spec.host:
         mta = services.add_sender(host, lookup, spec.pace) if host.sends else None
         for listener in host.listeners:

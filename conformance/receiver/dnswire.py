@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -46,11 +46,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to send: ``wire`` after ``delay`` seconds (nothing when None), and before it ``decoy`` if there is one."""
+    """What to send: ``wire`` after ``delay`` seconds (nothing when None), and before it ``decoy`` if there is one.
+
+    ``fetch`` gives the wire where it has to be had from elsewhere first.
+    """
 
     wire: bytes | None
     delay: float = 0.0
     decoy: bytes | None = None
+    fetch: Callable[[], Awaitable[bytes | None]] | None = None
+
+    async def fetched(self) -> Reply:
+        """Return the reply with its wire."""
+        return self if self.fetch is None else Reply(await self.fetch())
 
 
 Answer = Callable[[bytes, Transport, str], Reply]
@@ -124,16 +132,24 @@ class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._transport: asyncio.DatagramTransport | None = None
+        self._fetching: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         reply = self._answer(data, "udp", addr[0])
-        if reply.delay:
+        if reply.fetch:
+            task = asyncio.create_task(self._fetch(reply, addr))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+        elif reply.delay:
             asyncio.get_running_loop().call_later(reply.delay, self._send, reply, addr)
         else:
             self._send(reply, addr)
+
+    async def _fetch(self, reply: Reply, addr: tuple[str, int]) -> None:
+        self._send(await reply.fetched(), addr)
 
     def _send(self, reply: Reply, addr: tuple[str, int]) -> None:
         for wire in (reply.decoy, reply.wire):
@@ -147,7 +163,7 @@ async def _hold_session(answer: Answer, reader: asyncio.StreamReader, writer: as
     for _ in range(MAX_TCP_QUESTIONS):
         length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), TCP_IDLE), "big")
         message = await asyncio.wait_for(reader.readexactly(length), TCP_IDLE)
-        reply = answer(message, "tcp", client)
+        reply = await answer(message, "tcp", client).fetched()
         if reply.wire is None:
             # A dropped question leaves the client waiting, as it does over UDP.
             await asyncio.wait_for(reader.read(1), MAX_DELAY)

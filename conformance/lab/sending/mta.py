@@ -198,22 +198,16 @@ class Mta:
         return found[:1] if self._does(Wrong.NO_OTHER_FAMILY) else found
 
 
-def resolver(address: str, elsewhere: Mapping[str, str] | None = None) -> Lookup:
-    """Return a look-up at a name server, and for the domains in ``elsewhere`` at those that it names."""
+def resolver(address: str) -> Lookup:
+    """Return a look-up at a name server."""
     import dns.asyncresolver
     import dns.exception
     import dns.resolver
 
-    def at(server: str) -> dns.asyncresolver.Resolver:
-        asking = dns.asyncresolver.Resolver(configure=False)
-        asking.nameservers, asking.lifetime = [server], _DNS_SECONDS
-        return asking
-
-    usual = at(address)
-    others = {domain: at(server) for domain, server in (elsewhere or {}).items()}
+    asking = dns.asyncresolver.Resolver(configure=False)
+    asking.nameservers, asking.lifetime = [address], _DNS_SECONDS
 
     async def lookup(name: str, rdtype: str) -> Sequence[str] | None:
-        asking = next((one for domain, one in others.items() if f".{name}".endswith(f".{domain}")), usual)
         try:
             answer = await asking.resolve(f"{name}.", rdtype, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
