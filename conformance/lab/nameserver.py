@@ -205,6 +205,7 @@ def main() -> None:
     """Serve zone files until interrupted: ``python -m conformance.lab.nameserver --listen ADDRESS:PORT FILE...``."""
     parser = argparse.ArgumentParser(prog="python -m conformance.lab.nameserver", description="Serve zone files.")
     parser.add_argument("--listen", default="127.0.0.1:5353", metavar="ADDRESS:PORT")
+    parser.add_argument("--stub", action="append", default=[], metavar="DOMAIN=ADDRESS", help="Ask there for a domain.")
     parser.add_argument("files", nargs="+", type=Path, metavar="ORIGIN.zone")
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")
@@ -212,6 +213,8 @@ def main() -> None:
     try:
         for path in options.files:
             authority.load_file(path)
+        for domain, _, server in (stub.partition("=") for stub in options.stub):
+            authority.stubs.add(domain, server)
         asyncio.run(_run(authority, host.strip("[]"), int(port)))
     except (ZoneError, OSError, ValueError) as error:
         parser.error(str(error))
