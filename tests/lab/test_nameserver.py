@@ -359,7 +359,7 @@ def test_a_zone_elsewhere_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         authority = Authority()
         authority.load("example.net.", "@ MX 0 .\n")
         authority.stubs.add("conform.example.net", "127.0.0.9")
-        running = await serve(authority, "127.0.0.1")
+        running = await serve(authority.answer, "127.0.0.1")
         try:
             question = dns.message.make_query("conform.example.net.", "MX")
             over_tcp = await dns.asyncquery.tcp(question, "127.0.0.1", 5, port=running.port)
