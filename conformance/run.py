@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from conformance import home
 from conformance.cases import files as case_files
 from conformance.catalogue import checks
 from conformance.check import Check, Level
@@ -59,6 +59,8 @@ class Run:
     document: dict[str, Any] | None = None
     held: ExitStack = field(default_factory=ExitStack)
     """What ends with the run: the lab, the handling of signals."""
+    home: Path | None = None
+    """The folder that was made for the results."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Evidence by number: ``dns:QUESTION`` to ``dns:12``."""
     _answers: list[Answer] = field(default_factory=list)
@@ -72,7 +74,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where results go."""
-        return Path(self.settings["report-dir"])
+        return self.home or Path(self.settings["report-dir"] or self.settings["reports"])
 
     @property
     def gathered(self) -> Gathered:
@@ -143,15 +145,8 @@ class Run:
         yield from declared_problems(self.fleet)
 
     def make_folder(self) -> None:
-        """Make the folder for results. Raises UsageError."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            why = "" if os.access(self.folder, os.W_OK | os.X_OK) else "it is not writable"
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-        if why:
-            where = self.settings.where.get("report-dir", "--report-dir")
-            raise UsageError(f"{where}: {self.folder} cannot hold results: {why}")
+        """Make the folder for results, and keep other runs of the inventory away. Raises UsageError."""
+        self.home = home.make(self.settings, self.held)
 
     def expect(self, cases: Sequence[tuple[str, Case]]) -> None:
         """Say by node id what is to be judged, before facts are gathered for it."""
@@ -292,6 +287,8 @@ class Run:
             self.results.internal = True
             status = self._write_results(self.results, ended)
             self._write_outputs(written)
+        if self.document is not None and not self.settings["report-dir"]:
+            home.publish(self.folder, self.document, int(self.settings["keep"]))
         return status
 
     def _write_results(self, results: Results, ended: int) -> int:
