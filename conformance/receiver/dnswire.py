@@ -210,8 +210,8 @@ async def serve_on(answer: Answer, udp: socket.socket, tcp: socket.socket) -> Ru
         try:
             if len(sessions) <= MAX_TCP_SESSIONS:
                 await _hold_session(answer, reader, writer)
-        except (asyncio.IncompleteReadError, TimeoutError, OSError):
-            pass
+        except (asyncio.IncompleteReadError, TimeoutError, OSError, asyncio.CancelledError):
+            pass  # Cancelled by close() alone, and nobody waits for this task.
         finally:
             sessions.discard(task)
             writer.close()

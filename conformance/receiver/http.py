@@ -75,8 +75,8 @@ async def serve(handler: Handler, listening: socket.socket, tls: ssl.SSLContext 
         try:
             if len(connections) <= MAX_CONNECTIONS:
                 await _Connection(handler, reader, writer).hold()
-        except (OSError, TimeoutError, h11.LocalProtocolError):
-            pass
+        except (OSError, TimeoutError, h11.LocalProtocolError, asyncio.CancelledError):
+            pass  # Cancelled by close() alone, and nobody waits for this task.
         finally:
             connections.discard(task)
             writer.close()
@@ -122,7 +122,7 @@ class _Connection:
                 if event is h11.NEED_DATA:
                     if self._http.they_are_waiting_for_100_continue:
                         self._send(h11.InformationalResponse(status_code=100, headers=[]))
-                    octets = await self._reader.read(65536)
+                    octets = await self._reader.read(MAX_HEADER)
                     if head is None and octets:
                         limit.reschedule(min(limit.when() or 0.0, asyncio.get_running_loop().time() + PATIENCE))
                     self._http.receive_data(octets)
