@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime
 import os
+import sqlite3
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from conformance.options import Settings, UsageError
 from conformance.report import lock, runs
+from conformance.report.changes import Changes
+from conformance.report.grouping import Results
+from conformance.report.history import FILE, History
 
 INTERRUPTED = 2
 """Exit status."""
@@ -41,6 +45,25 @@ def make(settings: Settings, held: ExitStack) -> Path:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{where}: {top} cannot hold results: {error.strerror or type(error).__name__}") from None
+
+
+def compare(folder: Path, document: Results) -> tuple[Changes, list[str]]:
+    """Compare results with those of the runs before. Returns the changes, and why there are none to be had."""
+    try:
+        with History(folder.parent / FILE) as history:
+            return history.changes(document), []
+    except sqlite3.Error as error:
+        return Changes(), [
+            f"what is new is not known: {folder.parent / FILE}: {error}; see: mailconform history rebuild"
+        ]
+
+
+def remember(folder: Path, document: Results | None) -> None:
+    """Take results into the history. One that is of no use is not made worse: it can be made again of the results."""
+    with suppress(sqlite3.Error):
+        if document is not None:
+            with History(folder.parent / FILE) as history:
+                history.record(document)
 
 
 def publish(folder: Path, document: Mapping[str, Any], keep: int) -> None:

@@ -144,6 +144,11 @@ class Run:
                     yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
         yield from declared_problems(self.fleet)
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the results of this run are compared with those of the runs before it, and by the runs after it."""
+        return not self.settings["report-dir"] and not self.settings["replay"]
+
     def make_folder(self) -> None:
         """Make the folder for results, and keep other runs of the inventory away. Raises UsageError."""
         self.home = home.make(self.settings, self.held)
@@ -280,6 +285,10 @@ class Run:
         if self.results is None:
             return ended
         self._tell()
+        if self.keeps_history:
+            self.results.changes, told = home.compare(self.folder, self.results.document(ended))
+            self.notes += told
+            self._tell()
         status = self._write_results(self.results, ended)
         wanted = outputs.files(self.folder, self.settings["format"])
         written = self._write_outputs(wanted)
@@ -288,6 +297,7 @@ class Run:
             status = self._write_results(self.results, ended)
             self._write_outputs(written)
         if self.document is not None and not self.settings["report-dir"]:
+            home.remember(self.folder, self.document if self.keeps_history else None)
             home.publish(self.folder, self.document, int(self.settings["keep"]))
         return status
 
