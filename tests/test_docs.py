@@ -262,6 +262,8 @@ def test_every_variable_of_an_inventory_is_described() -> None:
         ("listen", schema.Listen),
         ("domains", schema.DomainEntry),
         ("probe", schema.ProbeEntry),
+        ("streams", schema.StreamEntry),
+        ("submission", schema.SubmissionEntry),
     ],
 )
 def test_every_key_of_a_mapping_is_described(variable: str, model: type[schema.Part]) -> None:
