@@ -20,9 +20,7 @@ MX1 = Mta(
     sends_for=("example.com",),
     connect_to="mx1",
     streams=(
-        Stream(
-            "mx1", "news", "news@example.com", "example.com", "b.example.com", sender="news@b.example.com", origin=AT
-        ),
+        Stream("mx1", "news", "news@example.com", "example.com", "b.example.com", sender="n@b.example.com", origin=AT),
     ),
     submission=Submission("submit.example.net", 587, verify=False, username="probe", password="s3cr3t-word"),
     declared={"mailconform_helo": Origin("group_vars/all.yml", 7), "mailconform_submission": None},
