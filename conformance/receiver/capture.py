@@ -42,7 +42,8 @@ class Line:
     """What went over the wire at once: ``at`` in milliseconds since the connection was accepted.
 
     ``side`` is ``C`` (client), ``S`` (receiver) or ``*`` (a note). ``text`` keeps line ends, bare CR and LF, and is cut
-    at 4 KiB. Message octets are not among the lines: a note says where they stood, :class:`Transaction` has them.
+    at 4 KiB. Lines stand in the order in which they were obeyed; what was pipelined came earlier than it was obeyed.
+    Message octets are not among them: a note says where they stood, :class:`Transaction` has them.
     """
 
     at: float
@@ -64,7 +65,11 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """The TLS ClientHello (RFC 8446 section 4.1.2). ``versions`` as ``TLSv1.3``, ``ciphers`` by IANA name or hex."""
+    """The TLS ClientHello (RFC 8446 section 4.1.2), without what keeps servers honest (RFC 8701).
+
+    ``versions`` as ``TLSv1.3`` or ``TLSv1`` for 1.0; of a client without the extension supported_versions the highest
+    alone is known. ``ciphers`` by IANA name or ``0xC0FF``, ``groups`` likewise.
+    """
 
     versions: tuple[str, ...]
     ciphers: tuple[str, ...]
@@ -75,7 +80,10 @@ class ClientHello:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """A handshake after STARTTLS. ``version`` and ``cipher`` are empty where it failed, ``error`` says why.
+    """A handshake after STARTTLS; ``error`` says why it failed.
+
+    ``version`` (as in ClientHello) and ``cipher`` (IANA name) are empty where it failed before its end. A client of TLS
+    1.3 may end it and refuse the certificate then: there is an ``error`` and a ``version``.
 
     ``client_certificate`` is the subject of a certificate that the client sent.
     """
@@ -128,7 +136,7 @@ class Transaction:
     how: str = ""
     """``DATA`` or ``BDAT``; empty where no message was begun."""
     data_code: int = 0
-    """Code of the reply to DATA: 354 when the message was let in."""
+    """Code of the reply to DATA: 354 when the message was let in. With BDAT: that of a refusal of the first chunk."""
     wire: str = ""
     """The octets on the wire: after DATA with doubled dots and the line that ends it, after BDAT the chunks."""
     chunks: tuple[Chunk, ...] = ()
@@ -136,6 +144,7 @@ class Transaction:
     """Octets that came on the wire, also where ``wire`` was cut."""
     truncated: bool = False
     final_at: float = 0.0
+    """When the reply to the end of the message was sent; the last of ``chunks`` says when that end came."""
     final_code: int = 0
     """Code of the reply to the end of the message; 0: there was none."""
     final_reply: str = ""
@@ -157,7 +166,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """Octets that came before our reply; ``before`` names that reply: ``banner``, ``EHLO``, ``STARTTLS`` ..."""
+    """Octets that came before a reply that the client has to wait for (RFC 2920 section 3.1).
+
+    ``before`` names what that reply answered: ``banner``, a verb such as ``EHLO``, or ``.`` for the end of a message.
+    What came after STARTTLS in clear text was thrown away, all else obeyed in its turn.
+    """
 
     at: float
     before: str
