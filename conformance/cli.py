@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from conformance import __version__, telling
+from conformance import __version__, night, telling
 from conformance.options import OPTIONS, Option, Settings, UsageError, settle
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -216,6 +216,8 @@ def docs(folder: str) -> None:
 
 main.add_command(telling.report)
 main.add_command(telling.merge)
+main.add_command(night.status)
+main.add_command(night.history)
 
 
 @main.group("list", context_settings=_CONTEXT)

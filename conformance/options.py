@@ -146,7 +146,27 @@ OPTIONS: tuple[Option, ...] = (
     Option("gate", "'none' reports everything and exits with 0.", choices=("all", "none"), default="all"),
     Option("replay", "Judge a facts.json again, without a network.", "FILE"),
     Option(
-        "report-dir", "Folder for results.json, facts.json, report.html and junit.xml.", "DIR", default="reports/latest"
+        "reports",
+        "Folder that gets one for each run; 'latest' in it leads to the last.",
+        "DIR",
+        default="reports",
+    ),
+    Option("report-dir", "Folder for the results of this run, instead of one below --reports.", "DIR"),
+    Option(
+        "keep",
+        "Runs below --reports that are kept, besides the last one of each of twelve months.",
+        "N",
+        default=35.0,
+        number=True,
+        least=1,
+        whole=True,
+    ),
+    Option(
+        "lock-wait",
+        "Seconds to wait for another run of the same inventory to end.",
+        "SECONDS",
+        default=0.0,
+        number=True,
     ),
     Option(
         "format",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from conformance import home
 from conformance.cases import files as case_files
 from conformance.catalogue import checks
 from conformance.check import Check, Level
@@ -29,6 +29,7 @@ from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
+from conformance.facts.trials import TRIALS
 from conformance.fleet.model import Fleet, Mta
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
@@ -58,6 +59,8 @@ class Run:
     document: dict[str, Any] | None = None
     held: ExitStack = field(default_factory=ExitStack)
     """What ends with the run: the lab, the handling of signals."""
+    home: Path | None = None
+    """The folder that was made for the results."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Evidence by number: ``dns:QUESTION`` to ``dns:12``."""
     _answers: list[Answer] = field(default_factory=list)
@@ -71,7 +74,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where results go."""
-        return Path(self.settings["report-dir"])
+        return self.home or Path(self.settings["report-dir"] or self.settings["reports"])
 
     @property
     def gathered(self) -> Gathered:
@@ -141,16 +144,14 @@ class Run:
                     yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
         yield from declared_problems(self.fleet)
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the results of this run are compared with those of the runs before it, and by the runs after it."""
+        return not self.settings["report-dir"] and not self.settings["replay"]
+
     def make_folder(self) -> None:
-        """Make the folder for results. Raises UsageError."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            why = "" if os.access(self.folder, os.W_OK | os.X_OK) else "it is not writable"
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-        if why:
-            where = self.settings.where.get("report-dir", "--report-dir")
-            raise UsageError(f"{where}: {self.folder} cannot hold results: {why}")
+        """Make the folder for results, and keep other runs of the inventory away. Raises UsageError."""
+        self.home = home.make(self.settings, self.held)
 
     def expect(self, cases: Sequence[tuple[str, Case]]) -> None:
         """Say by node id what is to be judged, before facts are gathered for it."""
@@ -284,6 +285,10 @@ class Run:
         if self.results is None:
             return ended
         self._tell()
+        if self.keeps_history:
+            self.results.changes, told = home.compare(self.folder, self.results.document(ended))
+            self.notes += told
+            self._tell()
         status = self._write_results(self.results, ended)
         wanted = outputs.files(self.folder, self.settings["format"])
         written = self._write_outputs(wanted)
@@ -291,6 +296,9 @@ class Run:
             self.results.internal = True
             status = self._write_results(self.results, ended)
             self._write_outputs(written)
+        if self.document is not None and not self.settings["report-dir"]:
+            home.remember(self.folder, self.document if self.keeps_history else None)
+            home.publish(self.folder, self.document, int(self.settings["keep"]))
         return status
 
     def _write_results(self, results: Results, ended: int) -> int:
@@ -321,6 +329,11 @@ def declared_problems(fleet: Fleet) -> Iterator[str]:
                 yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
         for name in sorted(mta.levels.keys() - checks().keys()):
             yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
+        for stream in mta.streams:
+            for pattern in stream.trials:
+                if not any(fnmatchcase(name, pattern) for name in TRIALS):
+                    text = did_you_mean(pattern, TRIALS, most=3)
+                    yield f"{stream.origin or stream.id}: no trial matches {pattern!r}{'; ' if text else ''}{text}"
 
 
 def facts_of(case: Case) -> list[Wanted]:

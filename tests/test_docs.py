@@ -174,8 +174,8 @@ def test_ci_recipes_keep_the_reports() -> None:
     assert gitlab["artifacts"]["paths"] == [f"{folder}/"]
     assert gitlab["artifacts"]["when"] == "always"
     steps = recipes[".github/workflows/mail-conformance.yml"]["jobs"]["conformance"]["steps"]
-    default = next(option.default for option in OPTIONS if option.name == "report-dir")
-    assert steps[-1]["with"]["path"] == f"{default}/"
+    top = next(option.default for option in OPTIONS if option.name == "reports")
+    assert steps[-1]["with"]["path"] == f"{top}/latest/"
     assert steps[-1]["if"] == "always()"
 
 
@@ -262,6 +262,8 @@ def test_every_variable_of_an_inventory_is_described() -> None:
         ("listen", schema.Listen),
         ("domains", schema.DomainEntry),
         ("probe", schema.ProbeEntry),
+        ("streams", schema.StreamEntry),
+        ("submission", schema.SubmissionEntry),
     ],
 )
 def test_every_key_of_a_mapping_is_described(variable: str, model: type[schema.Part]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from conformance.facts import delivery, dkim, dmarc, domain, greeting, reverse, servercert, spf
@@ -58,6 +59,8 @@ def _author(_fleet: Fleet, subject: Domain) -> Any:
 
 def _trying(name: str) -> Builder:
     async def trial(ask: Asker, stream: Stream) -> Trial:
+        if not any(fnmatchcase(name, pattern) for pattern in stream.trials):
+            raise NotApplicable(f"the trial {name} is not among the trials of the stream in mailconform_streams")
         return (await ask.trial(stream.probes[0], name)).watched()
 
     return trial

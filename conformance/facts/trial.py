@@ -46,6 +46,8 @@ class Letter:
     """What it said to that: an SMTP reply, the output of a command."""
     message: str = ""
     """The message as it was handed over, as Latin-1; empty where the host wrote it itself."""
+    return_token: str = ""
+    """The token in ``sender`` where that is an address at the receiver, to which bounces come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Trial:
     state: State = State.WATCHED
     letters: tuple[Letter, ...] = ()
     captures: tuple[Capture, ...] = ()
-    """Sessions in the order in which they began."""
+    """Sessions that concern the recipients, in the order in which they began."""
+    returns: tuple[Capture, ...] = ()
+    """Sessions that concern the letters' senders: bounces, and those who ask about them."""
     until: str = ""
     pace: float = 1.0
     error: str = ""
@@ -95,18 +99,30 @@ class Trial:
         return seconds_between(max(letter.handed for letter in self.letters), self.until) * self.pace
 
     @property
+    def tokens(self) -> frozenset[str]:
+        """The tokens of all recipients."""
+        return frozenset(token for letter in self.letters for token in letter.tokens)
+
+    @property
     def transactions(self) -> Iterator[tuple[Capture, Transaction]]:
-        """Every mail transaction with its session, in order of time."""
-        return ((capture, transaction) for capture in self.captures for transaction in capture.transactions)
+        """Every mail transaction with its session, in order of time, without those that are for others alone."""
+        ours = self.tokens
+        return (
+            (capture, transaction)
+            for capture in self.captures
+            for transaction in capture.transactions
+            if not transaction.recipients or any(one.token in ours for one in transaction.recipients)
+        )
 
     @property
     def recipients(self) -> Iterator[tuple[Capture, Transaction, Recipient]]:
         """Every RCPT of one of ours with its session and transaction, in order of time."""
+        ours = self.tokens
         return (
             (capture, transaction, recipient)
             for capture, transaction in self.transactions
             for recipient in transaction.recipients
-            if recipient.token
+            if recipient.token in ours
         )
 
     @property

@@ -52,6 +52,15 @@ except ImportError:
     Origin = VaultedValue = VaultSecretsContext = None
 
 PREFIX = "mailconform_"
+STREAMS = PREFIX + "streams"
+CONNECTION = frozenset(
+    f"ansible_{name}"
+    for name in (
+        *("become", "become_user", "connection", "password", "port", "private_key_file", "user"),
+        *("ssh_common_args", "ssh_extra_args", "ssh_pass", "ssh_password", "ssh_private_key_file"),
+    )
+)
+"""How commands are run on a host; read where there are streams, since those may be made to send by a command."""
 NODES, DEPTH = 100_000, 32
 """How many parts and levels a value may have: with YAML aliases few bytes can stand for very many."""
 REPORTS = 200
@@ -452,7 +461,8 @@ def read(locked: dict[str, None]) -> dict[str, Any]:
             broken[told(error)] = None
             continue
         variables["hostvars"] = hostvars
-        wanted = [name for name in variables if name.startswith(PREFIX) or name == "ansible_host"]
+        more = {"ansible_host", *(CONNECTION if STREAMS in variables else ())}
+        wanted = [name for name in variables if name.startswith(PREFIX) or name in more]
         places = {name: definitions.position(host, name, variables[name]) for name in wanted}
         rows = {str(name): values.index(variables[name], places[name], variables) for name in wanted}
         member = groups.setdefault(tuple(sorted(group.name for group in host.get_groups())), len(groups))

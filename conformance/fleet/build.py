@@ -13,7 +13,7 @@ from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
 from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probing
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.scalars import RoleName
-from conformance.fleet.streaming import streams
+from conformance.fleet.streaming import STREAMS, streams, submission
 from conformance.fleet.values import Answer, Host, label
 
 ROLES: tuple[str, ...] = get_args(RoleName)
@@ -99,6 +99,8 @@ class _Builder:
         get = self.reader.get
         roles = self.roles(host)
         addresses = tuple(self._addresses(host))
+        listeners = tuple(self._listeners(host, addresses))
+        door = submission(host, listeners, self._connect_to(host), self.reader)
         if "mta_out" in roles:
             self._need_source(host)
         return Mta(
@@ -106,13 +108,15 @@ class _Builder:
             roles=roles,
             helo=get(host, "mailconform_helo"),
             addresses=addresses,
-            listeners=tuple(self._listeners(host, addresses)),
+            listeners=listeners,
             sends_for=self.catalogue.sends_for(host, self.reader),
             connect_to=self._connect_to(host),
             profiles=tuple(get(host, "mailconform_profile")),
             levels=dict(get(host, "mailconform_levels")),
             probe=self._probe(host),
-            streams=tuple(streams(host, addresses, self.reader, self.catalogue)),
+            streams=tuple(streams(host, addresses, door, self.reader, self.catalogue)),
+            submission=door,
+            connection=self._connection(host),
             treat_as_public=tuple(get(host, "mailconform_treat_as_public")),
             groups=host.groups,
             origin=host.origin,
@@ -179,6 +183,15 @@ class _Builder:
         if self.reader.get(host, "mailconform_listen") and "ansible_host" in host.variables:
             self.reader.faults(host, "ansible_host")
         return str(self.reader.get(host, "ansible_host") or host.name)
+
+    def _connection(self, host: Host) -> dict[str, Any]:
+        """Return how commands are run on a host, by Ansible's names."""
+        if STREAMS not in host.variables:
+            return {}
+        found = {name: value for name, value in host.variables.items() if name.startswith("ansible_")}
+        for name in found:
+            self.reader.faults(host, name)
+        return {name: value.data for name, value in found.items() if value.has_data}
 
     def _probe(self, host: Host) -> Probing:
         return Probing(**dict(self.reader.get(host, "mailconform_probe")))

@@ -175,7 +175,8 @@ class Sender:
 class Probing:
     """How far this host may be probed: ``level`` none, connect, auth or send; ``timeout`` in seconds.
 
-    ``rate`` is in sessions a second, ``sender`` the name the probe greets with (``from`` in the inventory).
+    ``rate`` is in messages a second that the host is given to send, ``messages`` how many in a run; ``sender`` is the
+    name the probe greets with (``from`` in the inventory).
     """
 
     level: str = "connect"
@@ -183,8 +184,32 @@ class Probing:
     retries: int | None = None
     per_host: int | None = None
     rate: float | None = None
+    messages: int = 200
     source_address: IPAddress | None = None
     sender: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Where a host's messages are submitted, and as whom (RFC 6409). ``port`` is the one that is dialled.
+
+    The password stands here, or is read from a file or the environment before the first message is handed over.
+    """
+
+    server: str
+    port: int
+    tls: str = "starttls"
+    """``none``, ``starttls`` or ``implicit``."""
+    verify: bool = True
+    server_name: str = ""
+    """The name that the certificate is to cover."""
+    ca_file: str = ""
+    username: str = ""
+    """Empty: nobody logs in."""
+    password: str = field(default="", repr=False)
+    password_file: str = ""
+    password_env: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +232,10 @@ class Stream:
     how: str = "sendmail"
     sources: tuple[IPAddress, ...] = ()
     chosen: bool = False
+    sender: str = ""
+    """The address in MAIL FROM."""
+    trials: tuple[str, ...] = ("*",)
+    """Names of the trials that may be made with it, or globs."""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What ``how`` needs: command, file, port ..., as the inventory has it."""
     origin: Origin | None = None
@@ -250,6 +279,10 @@ class Mta:
     levels: Mapping[str, str] = field(default_factory=dict)
     probe: Probing = Probing()
     streams: tuple[Stream, ...] = ()
+    submission: Submission | None = None
+    """Where its streams with ``how: submission`` are handed over; None where there is none."""
+    connection: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Ansible's variables of how commands are run on it, secrets included; empty where nothing is."""
     treat_as_public: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     origin: Origin | None = None

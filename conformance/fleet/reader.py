@@ -131,6 +131,7 @@ class Reader:
             self.problems.add(label(name, path), "is missing", origin, mismatch.hint, whose)
         else:
             found = "a value from the vault" if value.is_secret(path) else shown(mismatch.found)
+            found = "a secret" if path[-1:] == ("password",) else found
             text = f"found {found}, expected {mismatch.expected}"
             self.problems.add(f"{label(name, path)}:", text, origin, mismatch.hint, whose)
 

@@ -42,7 +42,7 @@ from conformance.fleet.scalars import (
     number,
     off_is_no,
 )
-from conformance.fleet.streams import Streams
+from conformance.fleet.streams import StreamEntry, Streams, SubmissionEntry
 from conformance.fleet.values import Parts
 from conformance.reading.excerpt import did_you_mean
 
@@ -110,7 +110,10 @@ class ProbeEntry(Part):
     timeout: Seconds | None = None
     retries: Annotated[int, BeforeValidator(number), Field(ge=0, le=10)] | None = None
     per_host: Count | None = None
-    rate: Annotated[float, BeforeValidator(number), Field(gt=0)] | None = None
+    rate: Annotated[float, BeforeValidator(number), Field(gt=0)] | None = Field(
+        None, description="Messages a second that the host is given to send; default 1."
+    )
+    messages: Count = Field(200, description="Most messages that the host is given to send in a run.")
     source_address: Address | None = None
     sender: Text | None = Field(default=None, alias="from", description="The name the probe greets with.")
 
@@ -139,13 +142,15 @@ class Variables(BaseModel):
     host_sends_for: Patterns = Field([], description="As mailconform_sends_for, added by a host.")
     profile: Words = Field([], description="Whose rules count.")
     levels: dict[CheckId, Level] = Field({}, description="Another level for a check, or off.")
-    probe: ProbeEntry = ProbeEntry()
+    probe: ProbeEntry = ProbeEntry.model_validate({})
     treat_as_public: Networks = Field([], description="Special networks that are public here.")
     lab: Word | None = Field(None, description="This inventory is a lab: embedded.")
     enabled: bool = Field(True, description="False: not judged, and listed as out of scope.")
     ipv6: Literal["none"] | None = Field(None, description="The host sends over IPv4 only.")
     tags: Words = []
-    submission: Loose = Field({}, description="Account and sink for a submission probe.")
+    submission: SubmissionEntry = Field(
+        SubmissionEntry.model_validate({}), description="Where and as whom messages are submitted."
+    )
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
     streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
@@ -232,6 +237,8 @@ _MAPPINGS: dict[str, type[Part]] = {
     "dkim": Dkim,
     "spf": Spf,
     "dmarc": Dmarc,
+    "submission": SubmissionEntry,
+    "streams": StreamEntry,
 }
 
 

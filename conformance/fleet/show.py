@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.fleet.errors import InventoryError, Problem, printable
-from conformance.fleet.model import Domain, Fleet, Mta, Origin
+from conformance.fleet.model import Domain, Fleet, Mta, Origin, Stream, Submission
 from conformance.reading.excerpt import did_you_mean
 
-_NOT_SHOWN = ("submission", "forward", "attest", "streams", "waive", "ipv6", "role_groups", "enabled", "lab")
+_NOT_SHOWN = ("forward", "attest", "waive", "ipv6", "role_groups", "enabled", "lab")
 
 
 def describe(fleet: Fleet, host: str | None = None) -> list[str]:
@@ -64,6 +64,10 @@ def _mta(mta: Mta) -> Iterator[str]:
     for check, level in mta.levels.items():
         yield _line("levels", f"{check}: {level}", _where(mta, "levels"))
     yield _line("probe", mta.probe.level, _where(mta, "probe"), default="default")
+    for stream in mta.streams:
+        yield from _stream(stream)
+    if "mailconform_submission" in mta.declared:
+        yield _line("submission", _submission(mta.submission), _where(mta, "submission"))
     if mta.treat_as_public:
         yield _line("treat_as_public", ", ".join(mta.treat_as_public), _where(mta, "treat_as_public"))
     if mta.tags:
@@ -72,6 +76,23 @@ def _mta(mta: Mta) -> Iterator[str]:
         if f"mailconform_{name}" in mta.declared:
             yield _line(name, "is set", _where(mta, name))
     yield _line("groups", ", ".join(mta.groups), None)
+
+
+def _stream(stream: Stream) -> Iterator[str]:
+    yield _line("stream", f"{stream.name}, {stream.kind}, how {stream.how}", stream.origin)
+    yield _line("  from", stream.author, None)
+    yield _line("  envelope", stream.sender, None)
+    yield _line("  leaves from", ", ".join(map(str, stream.sources)) or "not declared", None)
+    if stream.trials != ("*",):
+        yield _line("  trials", ", ".join(stream.trials), None)
+
+
+def _submission(door: Submission | None) -> str:
+    if door is None:
+        return "to no listener of this host"
+    account = f"as {door.username}" if door.username else "without an account"
+    distrusted = "" if door.verify else ", any certificate"
+    return f"{door.server} port {door.port}, tls {door.tls}{distrusted}, {account}"
 
 
 def _domain(domain: Domain) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A selected host: its groups and its ``mailconform_*`` variables and ``ansible_host``, by name."""
+    """A selected host: its groups and its ``mailconform_*`` and connection variables, by name."""
 
     name: str
     origin: Origin | None

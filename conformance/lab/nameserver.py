@@ -24,35 +24,25 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, cast
 
 import dns.exception
-import dns.flags
 import dns.message
 import dns.name
-import dns.opcode
 import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from conformance.lab.zone import MAX_DELAY, Fault, Result, Zone, ZoneError, ancestors
+from conformance.lab.stub import Stubs, passed_on
+from conformance.lab.zone import Fault, Zone, ZoneError, ancestors
+from conformance.receiver import dnswire
+from conformance.receiver.dnswire import Reply, Result, Transport
 
-Transport = Literal["udp", "tcp"]
-
-MAX_UDP = 1232
-"""Octets of the largest answer over UDP, whatever the client offers (the DNS flag day's figure)."""
-MAX_TCP = 65535
 MAX_ALIASES = 16
 MAX_LOG = 100_000
-MAX_TCP_SESSIONS = 256
-MAX_TCP_QUESTIONS = 1000
-TCP_IDLE = 10.0
-"""Seconds that a TCP session may be quiet."""
 
 _RCODES: dict[str, dns.rcode.Rcode] = {
     "servfail": dns.rcode.SERVFAIL,
@@ -74,20 +64,12 @@ class Query:
     rcode: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What to send: ``wire`` after ``delay`` seconds (nothing when None), and before it ``decoy`` if there is one."""
-
-    wire: bytes | None
-    delay: float = 0.0
-    decoy: bytes | None = None
-
-
 class Authority:
     """The zones, the faults and the log of one server. Belongs to one event loop or thread."""
 
     def __init__(self) -> None:
         self.log: deque[Query] = deque(maxlen=MAX_LOG)
+        self.stubs = Stubs()
         self._zones: dict[dns.name.Name, Zone] = {}
         self._faults: dict[tuple[dns.name.Name, int | None], Fault] = {}
         self._subtrees: dict[tuple[dns.name.Name, int | None], Fault] = {}
@@ -99,12 +81,14 @@ class Authority:
         self._link(zone)
         self._load_faults(zone.origin, text, filename)
 
-    def load_file(self, path: Path) -> None:
-        """Load ``ORIGIN.zone``. Raises ZoneError, also when it cannot be read."""
+    def load_file(self, path: Path, filled: Mapping[str, str] | None = None) -> None:
+        """Load ``ORIGIN.zone`` with some words in it replaced. Raises ZoneError, also when it cannot be read."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ZoneError(f"{path}: {error}") from error
+        for word, text_for_it in (filled or {}).items():
+            text = text.replace(word, text_for_it)
         stem = path.name.removesuffix(".zone")
         self.load("." if stem == "root" else stem, text, path.name)
 
@@ -123,11 +107,11 @@ class Authority:
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
         """Return what the server says to one message, which may be anything at all."""
-        if len(wire) < 12 or wire[2] & 0x80:
-            return Reply(None)
-        query = _read(wire)
-        if isinstance(query, dns.rcode.Rcode):
-            return Reply(_bare(wire, query))
+        if server := self.stubs.server_for(wire):
+            return Reply(None, fetch=partial(passed_on, wire, server))
+        query = dnswire.read(wire)
+        if isinstance(query, Reply):
+            return query
         question = query.question[0]
         result = self._judge(query, question)
         fault = self._fault_for(result.names, question.rdtype)
@@ -139,7 +123,7 @@ class Authority:
         self.log.append(Query(time.time(), transport, client, question.name.to_text(), rdtype, rcode))
         if kind == "drop":
             return Reply(None)
-        answer = _encode(query, result, transport, truncate=kind == "truncate")
+        answer = dnswire.encode(query, result, transport, truncate=kind == "truncate")
         decoy = bytes((answer[0] ^ 0xFF, *answer[1:])) if kind == "badid" else None
         return Reply(answer, fault.delay if fault else 0.0, decoy)
 
@@ -208,137 +192,11 @@ class Authority:
         return Result(rcode, authoritative=bool(soa), authority=soa)
 
     def _judge(self, query: dns.message.Message, question: dns.rrset.RRset) -> Result:
-        if query.edns > 0:
-            return Result(dns.rcode.BADVERS, authoritative=False)
-        if question.rdclass != dns.rdataclass.IN or question.rdtype in {dns.rdatatype.AXFR, dns.rdatatype.IXFR}:
-            return Result(dns.rcode.REFUSED, authoritative=False)
-        return self._resolve(question.name, question.rdtype)
-
-
-def _read(wire: bytes) -> dns.message.Message | dns.rcode.Rcode:
-    """Return a query of one question, or the code that anything else deserves."""
-    if (wire[2] >> 3) & 0xF != dns.opcode.QUERY:
-        return dns.rcode.NOTIMP
-    try:
-        query = dns.message.from_wire(wire, ignore_trailing=True)
-    except (dns.exception.DNSException, ValueError):
-        return dns.rcode.FORMERR
-    return query if len(query.question) == 1 else dns.rcode.FORMERR
-
-
-def _bare(wire: bytes, rcode: dns.rcode.Rcode) -> bytes:
-    """Return a reply of a header alone: id, opcode and RD are the query's."""
-    return wire[:2] + bytes((0x80 | wire[2] & 0x79, rcode)) + bytes(8)
-
-
-def _encode(query: dns.message.Message, result: Result, transport: Transport, *, truncate: bool) -> bytes:
-    response = dns.message.make_response(query, our_payload=MAX_UDP, pad=0)
-    response.set_rcode(result.rcode)
-    if result.authoritative:
-        response.flags |= dns.flags.AA
-    limit = MAX_TCP if transport == "tcp" else 512
-    if transport == "udp" and query.edns >= 0:
-        limit = min(max(query.payload, 512), MAX_UDP)
-    if not (truncate and transport == "udp"):
-        response.answer, response.authority, response.additional = result.answer, result.authority, result.additional
-        with suppress(dns.exception.TooBig):
-            return response.to_wire(max_size=limit, want_shuffle=False)
-        response.answer, response.authority, response.additional = [], [], []
-    response.flags |= dns.flags.TC
-    return response.to_wire(max_size=limit, want_shuffle=False)
-
-
-@dataclass(slots=True)
-class Running:
-    """A server that listens on ``port``. Use it from its own event loop."""
-
-    port: int
-    _server: asyncio.Server
-    _udp: asyncio.DatagramTransport
-    _sessions: set[asyncio.Task[None]]
-
-    def close(self) -> None:
-        """Stop listening and drop open connections."""
-        self._server.close()
-        self._udp.close()
-        for session in self._sessions:
-            session.cancel()  # Its end closes the connection.
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        reply = self._authority.answer(data, "udp", addr[0])
-        if reply.delay:
-            asyncio.get_running_loop().call_later(reply.delay, self._send, reply, addr)
-        else:
-            self._send(reply, addr)
-
-    def _send(self, reply: Reply, addr: tuple[str, int]) -> None:
-        for wire in (reply.decoy, reply.wire):
-            if wire is not None and self._transport and not self._transport.is_closing():
-                self._transport.sendto(wire, addr)
-
-
-async def _hold_session(authority: Authority, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the messages of one TCP connection, each with its length before it (RFC 1035 section 4.2.2)."""
-    client = writer.get_extra_info("peername")[0]
-    for _ in range(MAX_TCP_QUESTIONS):
-        length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), TCP_IDLE), "big")
-        message = await asyncio.wait_for(reader.readexactly(length), TCP_IDLE)
-        reply = authority.answer(message, "tcp", client)
-        if reply.wire is None:
-            # A dropped question leaves the client waiting, as it does over UDP.
-            await asyncio.wait_for(reader.read(1), MAX_DELAY)
-            return
-        await asyncio.sleep(reply.delay)
-        for wire in (reply.decoy, reply.wire):
-            if wire is not None:
-                writer.write(len(wire).to_bytes(2, "big") + wire)
-        await asyncio.wait_for(writer.drain(), TCP_IDLE)
-
-
-async def serve(authority: Authority, host: str, port: int = 0) -> Running:
-    """Listen on UDP and TCP at one address; port 0 takes a port that is free for both. Raises OSError."""
-    sessions: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        sessions.add(task)
-        try:
-            if len(sessions) <= MAX_TCP_SESSIONS:
-                await _hold_session(authority, reader, writer)
-        except (asyncio.IncompleteReadError, TimeoutError, OSError):
-            pass
-        finally:
-            sessions.discard(task)
-            writer.close()
-
-    attempts = 0 if port else 20
-    while True:
-        server = await asyncio.start_server(connected, host, port)
-        chosen = server.sockets[0].getsockname()[1]
-        try:
-            udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: _Datagrams(authority), local_addr=(host, chosen)
-            )
-        except OSError:
-            server.close()
-            if attempts == 0:
-                raise
-            attempts -= 1
-        else:
-            return Running(chosen, server, udp, sessions)
+        return dnswire.refused(query) or self._resolve(question.name, question.rdtype)
 
 
 async def _run(authority: Authority, host: str, port: int) -> None:
-    running = await serve(authority, host, port)
+    running = await dnswire.serve(authority.answer, host, port)
     sys.stderr.write(f"listening on {host} port {running.port}\n")
     await asyncio.Event().wait()
 
@@ -347,6 +205,7 @@ def main() -> None:
     """Serve zone files until interrupted: ``python -m conformance.lab.nameserver --listen ADDRESS:PORT FILE...``."""
     parser = argparse.ArgumentParser(prog="python -m conformance.lab.nameserver", description="Serve zone files.")
     parser.add_argument("--listen", default="127.0.0.1:5353", metavar="ADDRESS:PORT")
+    parser.add_argument("--stub", action="append", default=[], metavar="DOMAIN=ADDRESS", help="Ask there for a domain.")
     parser.add_argument("files", nargs="+", type=Path, metavar="ORIGIN.zone")
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")
@@ -354,6 +213,8 @@ def main() -> None:
     try:
         for path in options.files:
             authority.load_file(path)
+        for domain, _, server in (stub.partition("=") for stub in options.stub):
+            authority.stubs.add(domain, server)
         asyncio.run(_run(authority, host.strip("[]"), int(port)))
     except (ZoneError, OSError, ValueError) as error:
         parser.error(str(error))

@@ -39,9 +39,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from conformance.lab import namespace
+from conformance.lab.sending.letters import Signer
+from conformance.lab.sending.mta import Lookup, Mta, resolver
+from conformance.lab.sending.submission import serve as serve_submission
 from conformance.lab.smtpd import MAX_CONTACTS, Contact, Running, deaf
 from conformance.lab.smtpd import serve as serve_listener
-from conformance.lab.spec import LabSpec, ListenerSpec, SpecError, parse_lab
+from conformance.lab.spec import HostSpec, LabSpec, ListenerSpec, SpecError, parse_lab
 
 if TYPE_CHECKING:
     from conformance.lab.nameserver import Query
@@ -176,14 +179,19 @@ async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, 
     if not (files := sorted(zones.glob("*.zone"))):
         raise LabError(f"no zone files in {zones}")
     for path in files:
-        services.authority.load_file(path)
+        services.load_zone(path)
     ca_file.write_bytes(services.certificates.bundle)
     await services.add_nameserver(str(spec.nameserver), 53)
     for address in spec.silent_nameservers:
         services.add_silence(str(address))
-    for listener in (listener for host in spec.host for listener in host.listeners):
-        for address in listener.addresses:
-            await services.add_listener(listener, str(address), listener.port)
+    if spec.receivers:
+        services.authority.stubs.add(spec.probe_domain, str(spec.receivers[0]))
+    lookup = resolver(str(spec.nameserver))
+    for host in spec.host:
+        mta = services.add_sender(host, lookup, spec.pace) if host.sends else None
+        for listener in host.listeners:
+            for address in listener.addresses:
+                await services.add_listener(listener, str(address), listener.port, mta)
     report.write(_READY)
     report.close()
     await over.wait()
@@ -199,13 +207,15 @@ class _Services:
         self.authority = Authority()
         self.certificates = Certificates()
         self.contacts: deque[Contact] = deque(maxlen=MAX_CONTACTS)
+        self.signer = Signer.made()
         self._running: list[Running] = []
+        self._senders: list[Mta] = []
 
     async def add_nameserver(self, host: str, port: int) -> int:
         """Serve the zones at an address and return the port."""
-        from conformance.lab import nameserver
+        from conformance.receiver import dnswire
 
-        running = await nameserver.serve(self.authority, host, port)
+        running = await dnswire.serve(self.authority.answer, host, port)
         self._running.append(running)
         return running.port
 
@@ -214,10 +224,27 @@ class _Services:
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
             self._running.append(deaf(host, 53, kind))
 
-    async def add_listener(self, spec: ListenerSpec, host: str, port: int) -> int:
+    def load_zone(self, path: Path) -> None:
+        """Load ``ORIGIN.zone``, with the key that hosts sign with where it says ``@key@``. Raises ZoneError."""
+        key = self.signer.record
+        halves = f'{key[:200]}" "{key[200:]}'
+        self.authority.load_file(path, {"@key@": halves})
+
+    def add_sender(self, host: HostSpec, lookup: Lookup, pace: float) -> Mta:
+        """Have a host that sends what it is given at its listeners for submission."""
+        assert host.sends is not None
+        sources = tuple(map(str, host.sends.sources or host.addresses))
+        mta = Mta(host.hostname or host.name, sources, host.sends, self.signer, lookup, pace)
+        self._senders.append(mta)
+        return mta
+
+    async def add_listener(self, spec: ListenerSpec, host: str, port: int, mta: Mta | None = None) -> int:
         """Serve a listener at an address and return the port. Raises LabError."""
         try:
-            running = await serve_listener(spec, self.certificates, host, port, self.contacts)
+            if spec.submission and mta:
+                running: Running = await serve_submission(spec, mta, self.certificates, host, port)
+            else:
+                running = await serve_listener(spec, self.certificates, host, port, self.contacts)
         except OSError as error:
             raise LabError(f"listener {spec.host}:{spec.port} at {host}: {error}") from error
         self._running.append(running)
@@ -225,7 +252,7 @@ class _Services:
 
     async def close(self) -> None:
         """Stop serving and wait until every session has ended."""
-        for running in self._running:
+        for running in (*self._running, *self._senders):
             running.close()
         # In rounds: a connection that was being accepted becomes a session only now.
         while sessions := asyncio.all_tasks() - {asyncio.current_task()}:

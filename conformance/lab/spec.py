@@ -10,6 +10,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from typing import Any, ClassVar, Literal, TypeVar
 
+from conformance.lab.sending.conduct import Conduct
+
 IPAddress = IPv4Address | IPv6Address
 
 MAX_BANNER_DELAY = 60.0
@@ -84,6 +86,8 @@ class ListenerSpec:
     tls_min: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
     tls_max: Literal["1.0", "1.1", "1.2", "1.3"] = "1.3"
     addresses: tuple[IPAddress, ...] = ()
+    submission: bool = False
+    """Takes mail to send, where its host sends."""
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
@@ -127,7 +131,7 @@ def _check_certificate_name(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
-    """One simulated host: ``[[host]]`` in hosts.toml, its listeners ``[[host.smtp]]``.
+    """One simulated host: ``[[host]]`` in hosts.toml, its listeners ``[[host.smtp]]``, how it sends ``[host.sends]``.
 
     ``hostname`` is the default of its listeners. A host without listeners refuses connections.
     """
@@ -138,6 +142,8 @@ class HostSpec:
     addresses: tuple[IPAddress, ...]
     hostname: str = ""
     smtp: tuple[ListenerSpec, ...] = ()
+    sends: Conduct | None = None
+    """How it sends; it sends nothing where this is missing."""
 
     @property
     def listeners(self) -> tuple[ListenerSpec, ...]:
@@ -159,7 +165,8 @@ class LabSpec:
 
     ``networks`` exist in the lab address by address; ``nameserver`` answers on port 53 for all zones;
     ``silent_nameservers`` never answer; ``prober`` is the source address of the run, and ``prober_name`` what it
-    greets with.
+    greets with. ``receivers`` are the addresses at which the run receives, the first one answers for
+    ``probe_domain``; ``pace`` divides the times that hosts wait between attempts.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -169,6 +176,9 @@ class LabSpec:
     silent_nameservers: tuple[IPAddress, ...] = ()
     prober: IPv4Address | None = None
     prober_name: str = ""
+    receivers: tuple[IPv4Address, ...] = ()
+    probe_domain: str = ""
+    pace: float = 1.0
     host: tuple[HostSpec, ...] = ()
 
     def __post_init__(self) -> None:
@@ -179,10 +189,11 @@ class LabSpec:
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
         """Every address that something listens on or speaks from."""
-        own = (self.nameserver, *self.silent_nameservers, *([self.prober] if self.prober else []))
+        own = (self.nameserver, *self.silent_nameservers, *([self.prober] if self.prober else []), *self.receivers)
         hosts = (address for host in self.host for address in host.addresses)
         listeners = (address for host in self.host for spec in host.listeners for address in spec.addresses)
-        return tuple(dict.fromkeys((*own, *hosts, *listeners)))
+        sources = (address for host in self.host if host.sends for address in host.sends.sources)
+        return tuple(dict.fromkeys((*own, *hosts, *listeners, *sources)))
 
 
 def parse_listener(mapping: Mapping[str, Any], where: str = "listener") -> ListenerSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 import dns.exception
@@ -17,10 +17,11 @@ import dns.tokenizer
 import dns.zone
 import dns.zonefile
 
+from conformance.receiver.dnswire import MAX_DELAY, Result
+
 Kind = Literal["servfail", "refused", "nxdomain", "formerr", "drop", "truncate", "delay", "badid"]
 
 DEFAULT_TTL = 60
-MAX_DELAY = 60.0
 
 _ADDRESS_TYPES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
@@ -49,18 +50,6 @@ class Fault:
         if not 0 <= delay <= MAX_DELAY:
             raise ZoneError(f"fault {text!r}: SECONDS must lie between 0 and {MAX_DELAY:g}")
         return cls(cast(Kind, kind), delay)
-
-
-@dataclass(slots=True)
-class Result:
-    """An answer in the making. ``names`` are the question's name and the aliases that led on from it."""
-
-    rcode: dns.rcode.Rcode = dns.rcode.NOERROR
-    authoritative: bool = True
-    answer: list[dns.rrset.RRset] = field(default_factory=list)
-    authority: list[dns.rrset.RRset] = field(default_factory=list)
-    additional: list[dns.rrset.RRset] = field(default_factory=list)
-    names: list[dns.name.Name] = field(default_factory=list)
 
 
 def ancestors(name: dns.name.Name) -> Iterator[dns.name.Name]:

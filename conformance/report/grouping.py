@@ -158,3 +158,13 @@ def sentence(results: Results) -> str:
     judged = plural(sum(counts.values()), "result")
     fleet = f"{plural(run['hosts'], 'host')} and {plural(run['domains'], 'domain')}"
     return f"{judged} on {fleet}: {', '.join(parts) or 'nothing to count'}."
+
+
+def changed(results: Results) -> list[str]:
+    """Return what is different from the run before, in a sentence; nothing where there was none."""
+    if (changes := results.get("changes")) is None:
+        return []
+    fixed = len(changes["fixed"])
+    parts = [f"{changes['new']:,} new", f"{fixed:,} fixed", f"{changes['known']:,} known"]
+    parts += [f"{changes['flapping']:,} flapping"] if changes["flapping"] else []
+    return [f"Since the run of {changes['before']}: {', '.join(parts)}."]

@@ -14,6 +14,7 @@ from typing import Any
 from conformance import __version__
 from conformance.check import Check, Level, sources
 from conformance.fleet.model import Fleet
+from conformance.report.changes import Changes
 from conformance.report.files import write_atomic
 
 OUTCOMES = ("pass", "fail", "advice", "waived", "undetermined", "not-applicable")
@@ -54,6 +55,8 @@ class Results:
     """Whether mailconform itself failed."""
     failed_elsewhere: bool = False
     """Whether a test failed that is no check of ours."""
+    changes: Changes = field(default_factory=Changes)
+    """What is different from the runs before."""
     _places: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _written: float = 0.0
@@ -107,7 +110,7 @@ class Results:
     def document(self, exit_status: int) -> dict[str, Any]:
         """Return the whole of ``results.json``."""
         ordered = sorted(self.results, key=lambda result: (result["check"], result["kind"], result["subject"]))
-        return {
+        document = {
             "schema": 1,
             "run": self.run
             | {
@@ -132,6 +135,7 @@ class Results:
             ],
             "results": ordered,
         }
+        return self.changes.told(document)
 
     def write(self, exit_status: int) -> dict[str, Any]:
         """Write ``results.json`` as things stand, whole or not at all, and return its content."""

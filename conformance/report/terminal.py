@@ -17,6 +17,7 @@ from conformance.report.grouping import (
     Result,
     Results,
     causes,
+    changed,
     groups,
     sentence,
     verdict,
@@ -169,6 +170,7 @@ def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> li
         )
     if run["warnings"]:
         out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
+    out += changed(results)
     if not run["complete"]:
         unreached = plural(len(run["unreached"]), "subject")
         out.append(f"Unfinished: {unreached} not reached{_first(run['unreached'])}.")

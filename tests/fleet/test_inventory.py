@@ -56,7 +56,7 @@ DOCUMENTED = {
     "inv/group_vars/relay.yml": """\
     mailconform_role: relay
     mailconform_listen: [{port: 587, tls: starttls, auth: no}]
-    mailconform_submission: {username: probe@example.com, password: "{{ vault_password }}", rcpt_to: sink@example.net}
+    mailconform_submission: {username: probe@example.com, password: "{{ vault_password }}"}
     vault_password: hidden
     """,
     "inv/group_vars/webform.yml": """\
@@ -125,7 +125,7 @@ def test_domains_and_where_everything_was_written(tree: Tree) -> None:
     ]
     assert str(mx1.listeners[1].origin) == "inv/group_vars/mta_out.yml:6"
     shown = "\n".join(describe(fleet, "relay1.example.net"))
-    assert "submission: is set" in shown
+    assert "submission: relay1.example.net port 587, tls starttls, as probe@example.com" in shown
     assert "hidden" not in shown
     assert "inv/group_vars/relay.yml:3" in shown
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from conformance.fleet.errors import InventoryError
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector, Stream, Submission
 from conformance.fleet.show import describe
 
 AT = Origin("host_vars/mx1.yml", 2)
@@ -19,6 +19,10 @@ MX1 = Mta(
     listeners=(Listener("mx1", 25, "starttls", "no", "mx1"),),
     sends_for=("example.com",),
     connect_to="mx1",
+    streams=(
+        Stream("mx1", "news", "news@example.com", "example.com", "b.example.com", sender="n@b.example.com", origin=AT),
+    ),
+    submission=Submission("submit.example.net", 587, verify=False, username="probe", password="s3cr3t-word"),
     declared={"mailconform_helo": Origin("group_vars/all.yml", 7), "mailconform_submission": None},
 )
 FLEET = Fleet(
@@ -40,9 +44,14 @@ def test_a_host_is_shown_with_the_places_of_its_values() -> None:
         "connect_to: mx1 the host's name",
         "dkim: s1, signing, d=example.net",
         "dmarc p: reject",
-        "submission: is set",
+        "stream: news, transactional, how sendmail host_vars/mx1.yml:2",
+        "from: news@example.com",
+        "envelope: n@b.example.com",
+        "leaves from: not declared",
+        "submission: submit.example.net port 587, tls starttls, any certificate, as probe",
     ):
         assert line in lines
+    assert "s3cr3t-word" not in "".join(lines) + repr(MX1)
 
 
 def test_the_whole_fleet_names_what_is_not_judged() -> None:

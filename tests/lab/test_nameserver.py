@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.lab.nameserver import Authority, Transport, serve
+from conformance.lab.nameserver import Authority
 from conformance.lab.zone import ZoneError
+from conformance.receiver.dnswire import Transport, serve
 
 ZONE = (
     """\
@@ -271,7 +272,7 @@ async def exchange(
     authority: Authority, host: str, name: str, *, tcp: bool = False, **options: object
 ) -> dns.message.Message:
     """Ask a served authority one question."""
-    running = await serve(authority, host)
+    running = await serve(authority.answer, host)
     try:
         question = dns.message.make_query(name, "A")
         query = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
@@ -313,7 +314,7 @@ def test_the_wrong_id_comes_first_and_then_the_right_one(faulty: Authority) -> N
 
 def test_a_tcp_session_holds_several_questions(authority: Authority) -> None:
     async def two() -> list[int]:
-        running = await serve(authority, "127.0.0.1")
+        running = await serve(authority.answer, "127.0.0.1")
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         rcodes = []
         for name in ("host.example.net", "nothing.example.net"):
@@ -345,3 +346,30 @@ def test_the_command_serves_files_and_refuses_broken_ones(tmp_path: Path) -> Non
     done = subprocess.run([*command, str(good), str(bad)], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert "example.org.zone:" in done.stderr
+
+
+def test_a_zone_elsewhere_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def elsewhere(wire: bytes, server: str) -> bytes | None:
+        asked.append(server)
+        other = Authority()
+        other.load("conform.example.net.", "@ MX 0 mx\n")
+        return other.answer(wire, "tcp", "127.0.0.1").wire
+
+    async def ask() -> dns.message.Message:
+        authority = Authority()
+        authority.load("example.net.", "@ MX 0 .\n")
+        authority.stubs.add("conform.example.net", "127.0.0.9")
+        running = await serve(authority.answer, "127.0.0.1")
+        try:
+            question = dns.message.make_query("conform.example.net.", "MX")
+            over_tcp = await dns.asyncquery.tcp(question, "127.0.0.1", 5, port=running.port)
+            over_udp = await dns.asyncquery.udp(question, "127.0.0.1", 5, port=running.port)
+            assert over_tcp.answer == over_udp.answer
+            return over_udp
+        finally:
+            running.close()
+
+    asked: list[str] = []
+    monkeypatch.setattr("conformance.lab.nameserver.passed_on", elsewhere)
+    assert [record.to_text() for record in asyncio.run(ask()).answer[0]] == ["0 mx.conform.example.net."]
+    assert asked == ["127.0.0.9"] * 2

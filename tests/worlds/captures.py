@@ -85,7 +85,9 @@ class Maker:
         """Return a trial: that of a stream that conforms, with some of it changed."""
         recipe = TRIALS[name]
         given = dict(changes)
-        letters = [self.letter(name, recipe, number) for number in range(given.pop("letters", recipe.letters))]
+        letters = [
+            self.letter(name, recipe, number) for number in range(given.pop("letters", recipe.letters + recipe.again))
+        ]
         sessions = given.pop("sessions", None)
         until = moment(given.pop("until", max(recipe.wait, 1.0)) + AGAIN * len(letters))
         if sessions is None:
@@ -97,8 +99,15 @@ class Maker:
         """Return what the host was given to send."""
         tokens = tuple(token(name, 10 * number + place) for place in range(recipe.recipients))
         domain = f"{name.replace('-', '')}.{PROBE_DOMAIN}"
-        sender = "" if recipe.sender == "null" else self.mail_from
-        return Letter(moment(number * AGAIN), sender, tuple(f"{one}@{domain}" for one in tokens), tokens)
+        returns = f"r{tokens[0]}" if recipe.sender == "receiver" else ""
+        senders = {"null": "", "receiver": f"{returns}@returns.{PROBE_DOMAIN}"}
+        return Letter(
+            moment(number * AGAIN),
+            senders.get(recipe.sender, self.mail_from),
+            tuple(f"{one}@{domain}" for one in tokens),
+            tokens,
+            return_token=returns,
+        )
 
     def session(self, name: str, number: int, letters: Sequence[Letter], given: Mapping[str, Any]) -> Capture:
         """Return one session. What ``given`` may hold:
@@ -230,8 +239,8 @@ def conforming(name: str, recipe: Recipe) -> Iterator[Mapping[str, Any]]:
     elif recipe.scenario in ("tls-10",):
         yield {"at": 1, "tls": {"version": "", "error": "protocol version"}, "codes": {"mail": 0}, "ended": "handshake"}
         yield {"at": 2, "tls": False}
-    elif recipe.letters > 1 or recipe.again:
-        yield from ({"at": 1 + AGAIN * number, "letter": number} for number in range(recipe.letters))
+    elif (letters := recipe.letters + recipe.again) > 1:
+        yield from ({"at": 1 + AGAIN * number, "letter": number} for number in range(letters))
     elif recipe.route != "mx-null":
         yield {"at": 1}
 

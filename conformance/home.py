@@ -1,0 +1,76 @@
+"""Where the results of a run go, and what becomes of the runs before it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from conformance.options import Settings, UsageError
+from conformance.report import lock, runs
+from conformance.report.changes import Changes
+from conformance.report.grouping import Results
+from conformance.report.history import FILE, History
+
+INTERRUPTED = 2
+"""Exit status."""
+
+
+def make(settings: Settings, held: ExitStack) -> Path:
+    """Make the folder for the results of a run and return it. ``held`` keeps other runs of the inventory away.
+
+    Raises UsageError.
+    """
+    option = "report-dir" if settings["report-dir"] else "reports"
+    top = Path(settings[option])
+    where = settings.where.get(option, f"--{option}")
+    try:
+        if option == "report-dir" and top.is_symlink():
+            raise UsageError(
+                f"{where}: {top} leads to the results of another run: leave the option out, or name another"
+            )
+        top.mkdir(parents=True, exist_ok=True)
+        if not os.access(top, os.W_OK | os.X_OK):
+            raise UsageError(f"{where}: {top} cannot hold results: it is not writable")
+        if option == "report-dir":
+            held.enter_context(lock.of_folder(top, settings["lock-wait"]))
+            return top
+        held.enter_context(lock.of_inventory(top, settings["inventory"], settings["lock-wait"]))
+        return runs.make(top, runs.name_of(settings["inventory"][0], datetime.datetime.now(datetime.UTC)))
+    except lock.Locked as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"{where}: {top} cannot hold results: {error.strerror or type(error).__name__}") from None
+
+
+def compare(folder: Path, document: Results) -> tuple[Changes, list[str]]:
+    """Compare results with those of the runs before. Returns the changes, and why there are none to be had."""
+    try:
+        with History(folder.parent / FILE) as history:
+            return history.changes(document), []
+    except sqlite3.Error as error:
+        return Changes(), [
+            f"what is new is not known: {folder.parent / FILE}: {error}; see: mailconform history rebuild"
+        ]
+
+
+def remember(folder: Path, document: Results | None) -> None:
+    """Take results into the history. One that is of no use is not made worse: it can be made again of the results."""
+    with suppress(sqlite3.Error):
+        if document is not None:
+            with History(folder.parent / FILE) as history:
+                history.record(document)
+
+
+def publish(folder: Path, document: Mapping[str, Any], keep: int) -> None:
+    """Let ``latest`` lead to a run that was not interrupted, or that is the first, and delete the oldest ones.
+
+    Raises OSError.
+    """
+    if document["run"]["exit"] != INTERRUPTED or not (folder.parent / runs.LATEST).exists():
+        runs.publish(folder)
+    runs.tidy(folder.parent, keep)

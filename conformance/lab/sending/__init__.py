@@ -1,0 +1,1 @@
+"""Simulated mail servers that send: they take mail by submission and deliver it, rightly or wrong in one way."""

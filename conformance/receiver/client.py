@@ -1,0 +1,70 @@
+"""The receiver as a run sees it: what it can do, addresses to send to, and the sessions that came."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from conformance.receiver.announcement import Announcement
+from conformance.receiver.capture import Capture
+
+LONGEST = 3600.0
+"""Seconds for which an address is open unless more or less is asked for."""
+
+Predicate = Callable[[tuple[Capture, ...]], bool]
+
+
+class Receiver(Protocol):
+    """A receiver. Every method raises ReceiverError (see :mod:`conformance.receiver.announcement`)."""
+
+    async def announce(self) -> Announcement:
+        """Return what the receiver is and can do."""
+        ...
+
+    async def open(
+        self, scenario: str, route: str = "plain", n: int = 1, expires: float = LONGEST, *, peers: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Return ``n`` addresses of one domain (of two by turns with the route ``two-domains``), open for so long.
+
+        ``expires`` is in seconds. ``peers`` are the addresses that the host sends from, where they are known: what a
+        scenario does before a recipient is named is then done to them alone, and a stranger who happens to connect
+        uses none of it up. Raises Unavailable, Busy and Foreign, which stands for an address outside the probe domain.
+        """
+        ...
+
+    async def collect(self, tokens: Sequence[str]) -> tuple[Capture, ...]:
+        """Return the sessions that concern tokens so far, in the order in which they began. Raises NoSuchToken."""
+        ...
+
+    async def move(self, token: str) -> None:
+        """Let the domain of a token of the route ``mx-moved`` lead to the other exchange.
+
+        Returns when caches that honour the TTL have forgotten the old one. Raises NoSuchToken and Unavailable.
+        """
+        ...
+
+    async def close(self, tokens: Sequence[str]) -> None:
+        """Give back what is held for tokens: an address that plays their scenario alone. Their sessions stay.
+
+        Mail for them is accepted from now on until they expire, so that the host's queue empties. Raises NoSuchToken.
+        """
+        ...
+
+    async def wait(self, tokens: Sequence[str], until: float, predicate: Predicate) -> tuple[Capture, ...]:
+        """Collect until what has come satisfies the predicate, at most ``until`` seconds from now; return what came."""
+        ...
+
+
+async def watch(
+    receiver: Receiver, tokens: Sequence[str], until: float, predicate: Predicate, step: float
+) -> tuple[Capture, ...]:
+    """Collect every ``step`` seconds until the predicate holds or ``until`` seconds have passed."""
+    end = time.monotonic() + until
+    while True:
+        captures = await receiver.collect(tokens)
+        left = end - time.monotonic()
+        if left <= 0 or predicate(captures):
+            return captures
+        await asyncio.sleep(min(step, left))

@@ -1,0 +1,152 @@
+"""The authority for the probe domain: answers about its own names and the domains of openings, and nothing else.
+
+Names stand one label below the probe domain, so that a wildcard certificate covers each exchange. Nothing is sent from
+here, and every name says so (RFC 7208 section 10.1.2). It refuses other zones and recurses for nobody.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from conformance.receiver import dnswire
+from conformance.receiver.dnswire import Reply, Result, Transport
+from conformance.receiver.opening import Opening
+from conformance.receiver.routes import Exchange, Site, Target
+
+STABLE_TTL = 300
+"""Seconds for which names that do not change may be remembered."""
+NAMESERVER = "ns"
+DEAD, HALF, ALIAS = "mx-dead", "mx-v6-dead", "mx-alias"
+
+Records = Mapping[str, Sequence[str]]
+"""Record data in presentation format by type."""
+
+_NO_SENDER = '"v=spf1 -all"'
+
+
+class Names:
+    """The zone. ``opening`` gives the open opening of a label, or None."""
+
+    def __init__(self, site: Site, opening: Callable[[str], Opening | None]) -> None:
+        self._site = site
+        self._opening = opening
+        self._stable = dict(_stable(site))
+        self.origin = dns.name.from_text(site.domain)
+        servers = site.nameservers or (f"{NAMESERVER}.{site.domain}",)
+        soa = f"{servers[0].removesuffix('.')}. hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"
+        self.soa = _rrset(self.origin, site.ttl, "SOA", [soa])
+
+    def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
+        """Return what to send to one message, which may be anything at all."""
+        query = dnswire.read(wire)
+        if isinstance(query, Reply):
+            return query
+        question = query.question[0]
+        result = dnswire.refused(query) or self._resolve(question.name, question.rdtype)
+        return Reply(dnswire.encode(query, result, transport))
+
+    def _resolve(self, name: dns.name.Name, rdtype: int) -> Result:
+        result = Result()
+        if not name.is_subdomain(self.origin):
+            return Result(dns.rcode.REFUSED, authoritative=False)
+        target = self.look(name, rdtype, result)
+        if target is not None and target.is_subdomain(self.origin):
+            self.look(target, rdtype, result)
+        return result
+
+    def look(self, name: dns.name.Name, rdtype: int, result: Result) -> dns.name.Name | None:
+        """Add what the zone says about a name in it; return the target when it is an alias to be followed."""
+        found = self._records(name)
+        if found is None:
+            result.rcode = dns.rcode.NXDOMAIN
+            result.authority.append(self.soa)
+            return None
+        ttl, records = found
+        if rdtype == dns.rdatatype.ANY and records:
+            # One RRset is enough (RFC 8482 section 4.1).
+            result.answer.append(_rrset(name, ttl, *next(iter(records.items()))))
+        elif data := records.get(dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))):
+            result.answer.append(_rrset(name, ttl, dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype)), data))
+        elif alias := records.get("CNAME"):
+            result.answer.append(_rrset(name, ttl, "CNAME", alias))
+            return dns.name.from_text(alias[0])
+        else:
+            result.authority.append(self.soa)
+        return None
+
+    def _records(self, name: dns.name.Name) -> tuple[int, Records] | None:
+        """Return TTL and records of a name of the zone, or None when there is no such name."""
+        labels = name.labels[: len(name.labels) - len(self.origin.labels)]
+        if len(labels) > 1:
+            return None
+        label = labels[0].decode("latin-1").lower() if labels else ""
+        if (stable := self._stable.get(label)) is not None:
+            return STABLE_TTL, stable
+        opening = self._opening(label)
+        return (self._site.ttl, _opened(self._site, opening)) if opening else None
+
+
+def _rrset(owner: dns.name.Name, ttl: int, rdtype: str, data: Sequence[str]) -> dns.rrset.RRset:
+    return dns.rrset.from_text_list(owner, ttl, "IN", rdtype, list(data))
+
+
+def _address_records(addresses: Sequence[str]) -> dict[str, list[str]]:
+    records: dict[str, list[str]] = {}
+    for address in addresses:
+        records.setdefault("AAAA" if ipaddress.ip_address(address).version == 6 else "A", []).append(address)
+    return records
+
+
+def _stable(site: Site) -> Iterator[tuple[str, Records]]:
+    """Yield the names that are always there, by label; the empty label is the probe domain itself."""
+    main = site.exchanges[0]
+    servers = site.nameservers or (f"{NAMESERVER}.{site.domain}",)
+    own = {
+        "NS": [f"{name.removesuffix('.')}." for name in servers],
+        "MX": ["0 ."],
+        "TXT": [_NO_SENDER],
+        **_address_records(main.addresses),
+    }
+    yield "", own | {"SOA": [f"{own['NS'][0]} hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"]}
+    yield "_dmarc", {"TXT": ['"v=DMARC1; p=reject"']}
+    if site.acme:
+        yield "_acme-challenge", {"CNAME": [f"{site.acme.removesuffix('.')}."]}
+    for name in servers:
+        label, _, parent = name.removesuffix(".").lower().partition(".")
+        if parent == site.domain:
+            yield label, _address_records(main.addresses)
+    for exchange in site.exchanges:
+        yield exchange.label, _address_records(exchange.addresses) | {"TXT": [_NO_SENDER]}
+    yield DEAD, _address_records(site.dead)
+    halves = [address for address in site.dead if ":" in address]
+    yield HALF, _address_records([*(one for one in main.addresses if ":" not in one), *halves])
+    yield ALIAS, {"CNAME": [f"{site.name(main)}."]}
+
+
+def _opened(site: Site, opening: Opening) -> Records:
+    """Return the records of a domain of an opening."""
+    first, second = _exchange(site, opening.first), _exchange(site, opening.second)
+    hosts = {
+        Target.FIRST: site.name(first),
+        Target.SECOND: site.name(second),
+        Target.DEAD: f"{DEAD}.{site.domain}",
+        Target.HALF: f"{HALF}.{site.domain}",
+        Target.ALIAS: f"{ALIAS}.{site.domain}",
+        Target.NOWHERE: "",
+    }
+    records: dict[str, Sequence[str]] = {"TXT": [_NO_SENDER]}
+    if opening.mx:
+        records["MX"] = [f"{preference} {hosts[target]}." for preference, target in opening.mx]
+    return records | (_address_records(first.addresses) if opening.way.address else {})
+
+
+def _exchange(site: Site, label: str) -> Exchange:
+    return next((one for one in site.exchanges if one.label == label), site.exchanges[0])

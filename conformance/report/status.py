@@ -1,0 +1,68 @@
+"""The last run in one line, as monitoring systems read it (the plugin interface of Nagios and Icinga)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.report.grouping import WORDS, Results
+from conformance.report.reader import ResultsError, load
+from conformance.report.runs import LATEST
+from conformance.report.text import clip, plural, printable
+from conformance.report.words import moment
+
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
+STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+MAX_AGE = 26.0
+"""Hours after which a nightly run is missed."""
+_WIDTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state (0 to 3, the exit status of a plugin), and why."""
+
+    state: int
+    text: str
+    figures: str = ""
+
+    def __str__(self) -> str:
+        figures = f" | {self.figures}" if self.figures else ""
+        # What stands behind a bar would be read as figures.
+        return f"MAILCONFORM {STATES[self.state]} - {self.text.replace('|', '/')}{figures}"
+
+
+def status(folder: Path, now: datetime.datetime, max_age: float = MAX_AGE) -> Status:
+    """Return what the last run below a folder came to; one older than ``max_age`` hours says nothing any more."""
+    try:
+        document = load(folder / LATEST if (folder / LATEST).exists() else folder)
+    except ResultsError as error:
+        return Status(UNKNOWN, clip(printable(str(error)), _WIDTH))
+    ended = moment(document["run"].get("ended", "")) or moment(document["run"]["started"])
+    hours = (now - ended).total_seconds() / 3600 if ended else float("inf")
+    figures = _figures(document, hours)
+    if hours > max_age:
+        return Status(UNKNOWN, f"the last run ended {hours:.0f} h ago", figures)
+    state, text = _judged(document)
+    return Status(state, text, figures)
+
+
+def _judged(document: Results) -> tuple[int, str]:
+    run, counts = document["run"], document["counts"]
+    if run["exit"] in (2, 3, 4, 5) or not run["complete"]:
+        return UNKNOWN, f"{run['exit_text']}"
+    if counts["fail"]:
+        rules = dict.fromkeys(result["check"] for result in document["results"] if result["outcome"] == "fail")
+        changes = document.get("changes")
+        new = f", {changes['new']} new" if changes and changes["new"] else ""
+        return CRITICAL, clip(f"{plural(counts['fail'], 'finding')} of {', '.join(rules)}{new}", _WIDTH)
+    if run["exit"] == 6 or counts["undetermined"]:
+        return WARNING, f"nothing broken seen, {plural(counts['undetermined'], 'check')} undetermined"
+    return OK, f"{plural(counts['pass'], 'check')} passed"
+
+
+def _figures(document: Results, hours: float) -> str:
+    figures = [f"{outcome.replace('-', '_')}={document['counts'][outcome]}" for outcome in WORDS]
+    age = f"{hours:.1f}h" if hours < 1e6 else "U"
+    return " ".join([*figures, f"age={age}", f"time={document['run']['seconds']:g}s"])
