@@ -5,19 +5,24 @@ from __future__ import annotations
 import datetime
 import os
 import sqlite3
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from conformance.fleet.model import Fleet
 from conformance.options import Settings, UsageError
 from conformance.report import lock, runs
 from conformance.report.changes import Changes
 from conformance.report.grouping import Results
 from conformance.report.history import FILE, History
+from conformance.report.reader import ResultsError, load
 
 INTERRUPTED = 2
 """Exit status."""
+RESUMABLE = 3600.0
+"""Seconds for which facts of an interrupted run are taken for those of now."""
 
 
 def make(settings: Settings, held: ExitStack) -> Path:
@@ -45,6 +50,23 @@ def make(settings: Settings, held: ExitStack) -> Path:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{where}: {top} cannot hold results: {error.strerror or type(error).__name__}") from None
+
+
+def interrupted(top: Path, fleet: Fleet, own: Path) -> Path | None:
+    """Return the facts.json of the last run below a folder, when it was interrupted within the last hour.
+
+    It must have judged the same hosts, so that nothing is taken over from another fleet.
+    """
+    for run in reversed(runs.all_runs(top)):
+        facts = run.path / "facts.json"
+        if run.path == own or not facts.exists():
+            continue
+        with suppress(ResultsError, OSError):
+            document = load(run.path)
+            same = sorted(host["name"] for host in document["hosts"]) == sorted(fleet.by_name)
+            fresh = time.time() - facts.stat().st_mtime < RESUMABLE
+            return facts if same and fresh and not document["run"]["complete"] else None
+    return None
 
 
 def compare(folder: Path, document: Results) -> tuple[Changes, list[str]]:

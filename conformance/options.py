@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,6 +95,18 @@ class Option:
             raise UsageError(f"{where}: {value:g} is not a whole number")
 
 
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smh]?)")
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Return the seconds that a text such as ``90``, ``20m`` or ``1.5h`` stands for. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not (seconds := float(match["number"]) * _SECONDS[match["unit"]]):
+        raise ValueError(f"{text!r} is no duration such as 20m or 90s")
+    return seconds
+
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "inventory", "Ansible inventory: a file, a directory or an executable script. Repeatable.", "PATH", many=True
@@ -167,6 +180,15 @@ OPTIONS: tuple[Option, ...] = (
         "SECONDS",
         default=0.0,
         number=True,
+    ),
+    Option("budget", "Time for the whole run, such as 20m; what is not reached by then stays open (exit 2).", "TIME"),
+    Option("resume", "Use what an interrupted run of the last hour has gathered.", flag=True, default=False),
+    Option("quiet-ok", "Say nothing unless something is new, fixed or unknown: for cron.", flag=True, default=False),
+    Option(
+        "notify",
+        "Tell what is new to mailto:ADDRESS, by sendmail, or to a webhook, https://... Repeatable.",
+        "TARGET",
+        many=True,
     ),
     Option(
         "format",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from conformance.facts.answer import Answer
 from conformance.facts.session import Session
 from conformance.judge import is_defect
+from conformance.notify import notify
+from conformance.report import news
 from conformance.report.evidence import answer_text, session_text
+from conformance.report.grouping import Results
 from conformance.report.text import printable
 from conformance.report.words import WIDE, in_words, way
 from conformance.run import Run
@@ -80,10 +84,15 @@ class Reporter:
     def __init__(self, run: Run, config: pytest.Config) -> None:
         self._run = run
         self._config = config
+        self._aside: TextIO | None = None
+        """Where the terminal is, where nothing is said but news."""
 
     def pytest_sessionstart(self) -> None:
         """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and self._run.settings["quiet-ok"]:
+            self._aside = terminal._tw._file
+            terminal._tw._file = io.StringIO()
         if terminal is not None and self._config.option.verbose == -1:
             terminal._show_progress_info = False
             self._config.option.verbose = -2
@@ -132,6 +141,11 @@ class Reporter:
         """Say what was found, worst first, and what the exit status means."""
         if self._run.document is None:
             return
+        for line in notify(self._run.settings["notify"], self._run.document):
+            sys.stderr.write(f"{printable(line)}\n")
+        if self._aside is not None:
+            self._say_news(self._aside, self._run.document)
+            return
         from conformance.report.terminal import lines
 
         quiet = self._config.option.verbose < 0
@@ -150,6 +164,11 @@ class Reporter:
             terminalreporter.section(f"internal error: {result['check']} [{result['subject']}]")
             for line in way(result):
                 terminalreporter.write_line(printable(line, WIDE))
+
+    def _say_news(self, out: TextIO, document: Results) -> None:
+        if news.is_news(document):
+            out.write("".join(f"{line}\n" for line in news.lines(document, self._run.folder / "report.html")))
+            out.flush()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

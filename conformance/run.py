@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from conformance import home
+from conformance import home, notify
 from conformance.cases import files as case_files
 from conformance.catalogue import checks
 from conformance.check import Check, Level
@@ -32,7 +32,7 @@ from conformance.facts.store import Store
 from conformance.facts.trials import TRIALS
 from conformance.fleet.model import Fleet, Mta
 from conformance.judge import Case, defect, judge
-from conformance.options import Settings, UsageError
+from conformance.options import Settings, UsageError, duration
 from conformance.profiles import files as profile_files
 from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
@@ -136,6 +136,14 @@ class Run:
                 parse_server(text)
             except ValueError as error:
                 yield f"{where['resolver']}: {error}"
+        for target in settings["notify"]:
+            if wrong := notify.problem(target):
+                yield f"{where['notify']}: {wrong}"
+        if settings["budget"]:
+            try:
+                duration(settings["budget"])
+            except ValueError as error:
+                yield f"{where['budget']}: {error}"
         for wrong in outputs.problems(settings["format"]):
             yield f"{where['format']}: {wrong}"
         for option in ("rules", "skip-rules"):
@@ -214,6 +222,8 @@ class Run:
 
     def _gather_live(self, cases: Sequence[tuple[str, Case]]) -> None:
         wanted = {one.key: one for _, case in cases for one in facts_of(case)}
+        if self.settings["resume"]:
+            self._resume()
         with Ticker(sys.stderr, "gathering facts") as ticker:
             try:
                 gather(list(wanted.values()), self.fleet, self.store, self.limits(), self.gathering, ticker)
@@ -222,6 +232,15 @@ class Run:
                 if self.results is not None:
                     write_atomic(self.folder / "facts.json", dump(self.store, self.gathering))
                     self.results.write(exit_status=2)
+
+    def _resume(self) -> None:
+        """Begin with what an interrupted run has gathered, but for what it could not look at."""
+        found = home.interrupted(Path(self.settings["reports"]), self.fleet, self.folder)
+        if found is None:
+            self.notes.append("there is no interrupted run of the last hour to go on with")
+            return
+        self.store = load(str(found)).store().known()
+        self.notes.append(f"this run goes on with what {found.parent} has gathered")
 
     def _gather_once(self, cases: Sequence[tuple[str, Case]]) -> None:
         """In one worker of many: the first to come gathers, the others read."""

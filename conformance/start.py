@@ -17,7 +17,7 @@ import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
 from conformance.fleet.model import Fleet, Mta
-from conformance.options import Settings, UsageError, settle, unknown
+from conformance.options import Settings, UsageError, duration, settle, unknown
 from conformance.run import Run, split
 
 LAB = "embedded"
@@ -59,6 +59,8 @@ def begin(config: pytest.Config) -> Run:
             run.make_folder()
             if run.fleet.lab and not chosen["replay"]:
                 enter_lab(run)
+            if chosen["budget"]:
+                held.callback(end_after(duration(chosen["budget"]), run.notes))
         run.held.push(held.pop_all())
     return run
 
@@ -69,6 +71,25 @@ def terminate_like_interrupt() -> Callable[[], object]:
         return lambda: None
     before = signal.signal(signal.SIGTERM, _interrupt)
     return partial(signal.signal, signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def end_after(seconds: float, notes: list[str]) -> Callable[[], object]:
+    """Let a run end as SIGINT ends it when its time is over. Returns what calls that off."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+
+    def over(*_: object) -> None:
+        notes.append(f"the budget of {seconds:g} s was used up")
+        _interrupt()
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def call_off() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
+
+    return call_off
 
 
 def _interrupt(*_: object) -> None:

@@ -63,6 +63,16 @@ class Store:
             self.servers.add(answer.server)
         return answer
 
+    def known(self) -> Store:
+        """Return what was observed, without what could not be: that is to be asked again."""
+        store = Store()
+        for answer in self.answers.values():
+            if answer.status is not Status.UNDETERMINED:
+                store.add(answer)
+        store.sessions = {name: one for name, one in self.sessions.items() if one.end is End.COMPLETE}
+        store.trials = {key: one for key, one in self.trials.items() if one.state is State.WATCHED}
+        return store
+
     def sort(self) -> None:
         """Bring all into an order that does not depend on who answered first, so that evidence keeps its numbers."""
         self.answers = dict(sorted(self.answers.items()))

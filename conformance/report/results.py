@@ -22,7 +22,7 @@ OUTCOMES = ("pass", "fail", "advice", "waived", "undetermined", "not-applicable"
 EXITS = {
     0: "every check that gates conforms",
     1: "a check that gates is broken",
-    2: "the run was interrupted: these results are partial",
+    2: "the run was interrupted, or out of its budget: these results are partial",
     3: "mailconform itself failed: an internal error, see above",
     4: "wrong usage or an unreadable inventory",
     5: "nothing was checked",

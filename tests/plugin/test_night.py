@@ -1,0 +1,143 @@
+"""Runs by night: silent unless there is news, told to those who asked, bounded in time, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.lab.runtime import World
+from tests.plugin import fleet
+
+RULES = ("--rules=ptr.exists", "--rules=ptr.matches-helo")
+COMMAND = ("-m", "conformance.cli", "run")
+MX2 = "ptr.exists mx2.example.com/203.0.113.2"
+
+
+@pytest.fixture
+def night(tmp_path: Path, inventories: Path, world: World) -> Any:
+    def night(*options: str, inventory: str = "broken.yml", **environ: str) -> fleet.Ran:
+        arguments = (*COMMAND, f"--inventory={inventories / inventory}", *RULES, *options)
+        return fleet.run(*arguments, cwd=tmp_path, environ=fleet.environment(world, **environ))
+
+    return night
+
+
+class Hook(BaseHTTPRequestHandler):
+    told: list[dict[str, Any]]
+    answer = 204
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.answer)
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, type[Hook]]]:
+    handler: type[Hook] = type("One", (Hook,), {"told": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/hook/secret", handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_silence_until_there_is_news(night: Any, tmp_path: Path) -> None:
+    first = night("--quiet-ok")
+    assert first.status == 1
+    lines = first.out.splitlines()
+    assert lines[0] == f"mailconform: 1 new: {MX2}"
+    assert lines[1].startswith(f"F MUST {MX2}: 2.113.0.203.in-addr.arpa PTR answered NXDOMAIN")
+    assert lines[-1].startswith("exit 1: ")
+    second = night("--quiet-ok")
+    assert (second.status, second.out, second.err) == (1, "", "")
+    assert [one["change"] for one in second.results if one["outcome"] == "fail"] == ["known"]
+    repaired = night("--quiet-ok", "--limit=mx1.example.com")
+    assert (repaired.status, repaired.out, repaired.err) == (0, "", "")
+    assert len(list(tmp_path.glob("reports/20*"))) == 3
+
+
+def test_what_cannot_be_looked_at_is_news(night: Any) -> None:
+    ran = night("--quiet-ok", "--rules=ptr.exists", inventory="dark.yml")
+    assert ran.status == 6
+    assert "? no answer from" in ran.out
+
+
+def test_the_difference_is_told_once_and_no_secret_with_it(night: Any, hook: Any, tmp_path: Path) -> None:
+    url, handler = hook
+    ran = night(f"--notify={url}")
+    (told,) = handler.told
+    assert [one["subject"] for one in told["new"]] == ["mx2.example.com/203.0.113.2"]
+    assert told["counts"] == ran.document["counts"]
+    assert "secret" not in ran.said
+    night(f"--notify={url}")
+    assert len(handler.told) == 1
+
+
+def test_a_notification_that_fails_is_said_and_changes_nothing(night: Any, hook: Any) -> None:
+    url, handler = hook
+    handler.answer = 302
+    ran = night(f"--notify={url}", "--notify=https://127.0.0.1:9/token")
+    assert ran.status == 1
+    assert "http://127.0.0.1/... was not told: the answer was 302" in ran.err
+    assert "https://127.0.0.1/... was not told: " in ran.err
+    assert "secret" not in ran.said and "token" not in ran.said
+    assert len(handler.told) == 1
+
+
+def test_mail_goes_through_sendmail(night: Any, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    sendmail = tmp_path / "bin" / "sendmail"
+    sendmail.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/message\n')
+    sendmail.chmod(0o755)
+    night("--notify=mailto:ops@example.com", PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert (tmp_path / "arguments").read_text() == "-i -t\n"
+    message = (tmp_path / "message").read_text()
+    assert "To: ops@example.com\n" in message
+    assert f"Subject: mailconform: 1 new: {MX2}" in message.replace("\n ", " ")
+    assert "Auto-Submitted: auto-generated" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--notify=http://example.com/", "neither mailto:ADDRESS nor https://..."),
+        ("--notify=mailto:a@b\nBcc:c@d", "is not of the form mailto:ADDRESS"),
+        ("--notify=ftp://example.com/token", "'ftp://example.com/...' is neither"),
+        ("--budget=soon", "'soon' is no duration such as 20m or 90s"),
+        ("--budget=0", "'0' is no duration"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(night: Any, option: str, said: str) -> None:
+    ran = night(option)
+    assert ran.status == 4
+    assert said in ran.err
+
+
+def test_a_run_out_of_budget_is_partial_and_is_gone_on_with(night: Any, world: World, tmp_path: Path) -> None:
+    slow = {"MAILCONFORM_DNS_TIMEOUT": "60"}
+    ran = night("--budget=6s", inventory="dark.yml", **slow)
+    assert ran.status == 2, ran.said
+    (folder,) = tmp_path.glob("reports/20*")
+    partial = fleet.Ran(ran.status, ran.out, ran.err, folder)
+    assert "the budget of 6 s was used up" in partial.document["run"]["notes"]
+    assert partial.document["run"]["unreached"]
+    asked = [query.name for query in world.queries()]
+    resumed = night("--resume", inventory="dark.yml")
+    again = [query.name for query in world.queries()][len(asked) :]
+    assert "1.113.0.203.in-addr.arpa." in asked
+    assert "1.113.0.203.in-addr.arpa." not in again
+    assert "3.113.0.203.in-addr.arpa." in again
+    assert resumed.outcomes["ptr.exists mx1.example.com/203.0.113.1"] == "pass"
+    assert f"goes on with what reports/{folder.name} has gathered" in " ".join(resumed.document["run"]["notes"])
+    assert "there is no interrupted run" in " ".join(night("--resume").document["run"]["notes"])
