@@ -102,9 +102,9 @@ class PortsPart(_Part):
 class LimitsPart(_Part):
     """Bounds of what is taken."""
 
-    message_mebibytes: Annotated[float, Field(gt=0, le=512)] = 50
-    sessions: Annotated[int, Field(gt=0, le=20_000)] = 500
-    session_minutes: Annotated[float, Field(gt=0, le=240)] = 30
+    message_mebibytes: Annotated[float, Field(gt=0, le=512)] = 20
+    sessions: Annotated[int, Field(gt=0, le=20_000)] = 250
+    session_minutes: Annotated[float, Field(gt=0, le=240)] = 60
     opening_days: Annotated[float, Field(gt=0, le=90)] = 14
     lease_minutes: Annotated[float, Field(gt=0, le=1440)] = 60
     recipients: Annotated[int, Field(gt=0, le=1000)] = 100
