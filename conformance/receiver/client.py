@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from conformance.receiver.announcement import Announcement
@@ -55,6 +56,25 @@ class Receiver(Protocol):
     async def wait(self, tokens: Sequence[str], until: float, predicate: Predicate) -> tuple[Capture, ...]:
         """Collect until what has come satisfies the predicate, at most ``until`` seconds from now; return what came."""
         ...
+
+
+@dataclass(slots=True)
+class Collection:
+    """What was collected of a set of tokens so far, and where to go on."""
+
+    captures: dict[str, Capture] = field(default_factory=dict)
+    """Sessions by id, each as it was when it was seen last."""
+    after: int = 0
+    octets: int = 0
+
+    def take(self, captures: Iterable[Capture]) -> None:
+        """Take sessions in, in place of what was known of them."""
+        self.captures.update((capture.id, capture) for capture in captures)
+
+    @property
+    def sessions(self) -> tuple[Capture, ...]:
+        """The sessions in the order in which they began."""
+        return tuple(sorted(self.captures.values(), key=lambda capture: (capture.started, capture.id)))
 
 
 async def watch(

@@ -15,12 +15,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from conformance.receiver.announcement import probe_domain
 from conformance.receiver.archive import Retention
 from conformance.receiver.desk import Bounds
-from conformance.receiver.routes import Exchange, Site
+from conformance.receiver.routes import DEAD, Exchange, Site
 
 LARGEST = 1024 * 1024
 MIB = 1024 * 1024
-DEAD = ("192.0.2.1", "100::1")
-"""Addresses where nobody is: documentation (RFC 5737) and discard-only (RFC 6666)."""
 
 _CLIENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+([0-9a-f]{64})")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -65,6 +67,7 @@ class Desk:
         self._by_token: dict[str, Opening] = {}
         self._by_label: dict[str, Opening] = {}
         self._tallies: dict[tuple[str, str], int] = {}
+        self._watched: dict[str, set[asyncio.Event]] = {}
         self._leases = Leases(site.exchanges[1:], (site.ttl + MARGIN) / pace)
         self._exchanges = {local: one for one in site.exchanges for local in map(plain_address, one.listening)}
 
@@ -226,10 +229,28 @@ class Desk:
 
     async def keep(self, capture: Capture) -> None:
         """Keep a session that concerns one of our tokens. Raises Full and DatabaseError."""
-        if capture.tokens:
-            await self._archive.keep(capture, self._clock())
-        else:
+        if not capture.tokens:
             self.strangers += 1
+            return
+        await self._archive.keep(capture, self._clock())
+        for token in capture.tokens:
+            for news in self._watched.get(token, ()):
+                news.set()
+
+    @contextmanager
+    def watched(self, tokens: Sequence[str]) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever a session that concerns one of the tokens was kept."""
+        news = asyncio.Event()
+        wanted = {token.lower() for token in tokens}
+        for token in wanted:
+            self._watched.setdefault(token, set()).add(news)
+        try:
+            yield news
+        finally:
+            for token in wanted:
+                self._watched[token].discard(news)
+                if not self._watched[token]:
+                    del self._watched[token]
 
     def _check(self, scenario: str, route: str, n: int, expires: float) -> None:
         if scenario not in self._scenarios:

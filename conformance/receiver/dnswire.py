@@ -175,7 +175,7 @@ async def _hold_session(answer: Answer, reader: asyncio.StreamReader, writer: as
         await asyncio.wait_for(writer.drain(), TCP_IDLE)
 
 
-def _bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Return a UDP and a TCP socket of one address; port 0 takes a port that is free for both. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for last in (*([False] * 19 if not port else ()), True):
@@ -197,7 +197,7 @@ def _bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
 
 async def serve(answer: Answer, host: str, port: int = 0) -> Running:
     """Listen on UDP and TCP at one address; port 0 takes a port that is free for both. Raises OSError."""
-    return await serve_on(answer, *_bind(host, port))
+    return await serve_on(answer, *bind(host, port))
 
 
 async def serve_on(answer: Answer, udp: socket.socket, tcp: socket.socket) -> Running:

@@ -8,7 +8,7 @@ import json
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from conformance.receiver.announcement import (
     probe_domain,
 )
 from conformance.receiver.capture import Capture
-from conformance.receiver.client import LONGEST, Predicate, watch
+from conformance.receiver.client import LONGEST, Collection, Predicate, watch
 
 if TYPE_CHECKING:
     import httpx
@@ -50,15 +50,6 @@ _ERRORS: Mapping[str, type[ReceiverError]] = {
 }
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What was collected of a set of tokens: sessions by id, and where to go on."""
-
-    captures: dict[str, Capture] = field(default_factory=dict)
-    after: int = 0
-    octets: int = 0
-
-
 class Remote:
     """A receiver at a URL. ``domain`` pins the probe domain.
 
@@ -75,7 +66,7 @@ class Remote:
         self._pin = probe_domain(domain) if domain else ""
         self._tls = tls
         self._announced: Announcement | None = None
-        self._seen: dict[tuple[str, ...], _Seen] = {}
+        self._seen: dict[tuple[str, ...], Collection] = {}
         self._client: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
@@ -126,7 +117,7 @@ class Remote:
         wanted = tuple(dict.fromkeys(tokens))
         if not wanted:
             return ()
-        seen = self._seen.setdefault(wanted, _Seen())
+        seen = self._seen.setdefault(wanted, Collection())
         more = True
         while more:
             octets = await self._ask("POST", "/v1/captures", {"tokens": wanted, "after": seen.after})
@@ -136,11 +127,9 @@ class Remote:
                 raise ReceiverError(f"more than {MAX_COLLECTED >> 20} MiB of sessions came for {len(wanted)} tokens")
             if page.more and page.after <= seen.after:
                 raise Unreached(f"{self._base} gives the same sessions again and again")
-            seen.captures.update(
-                (capture.id, capture) for capture in page.captures if not set(wanted).isdisjoint(capture.tokens)
-            )
+            seen.take(capture for capture in page.captures if not set(wanted).isdisjoint(capture.tokens))
             seen.after, more = page.after, page.more
-        return tuple(sorted(seen.captures.values(), key=lambda capture: (capture.started, capture.id)))
+        return seen.sessions
 
     async def move(self, token: str) -> None:
         """Move a domain; see :class:`~conformance.receiver.client.Receiver`."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+DEAD = ("192.0.2.1", "100::1")
+"""Addresses where nobody is: documentation (RFC 5737) and discard-only (RFC 6666)."""
+
 
 class Target(StrEnum):
     """What an MX record may lead to."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from conformance.receiver import activation
-from conformance.receiver.configuration import DEAD, Configuration, ConfigurationError, load, load_clients
-from conformance.receiver.routes import ROUTES
+from conformance.receiver.configuration import Configuration, ConfigurationError, load, load_clients
+from conformance.receiver.routes import DEAD, ROUTES
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "receiver"
 SMALL = """
