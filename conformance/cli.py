@@ -12,6 +12,7 @@ import click
 
 from conformance import __version__, night, telling
 from conformance.options import OPTIONS, Option, Settings, UsageError, settle
+from conformance.receiver.cli import receiver
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _INVENTORY = ("inventory", "limit", "vault-password-file", "no-secrets", "ansible-python")
@@ -218,6 +219,7 @@ main.add_command(telling.report)
 main.add_command(telling.merge)
 main.add_command(night.status)
 main.add_command(night.history)
+main.add_command(receiver)
 
 
 @main.group("list", context_settings=_CONTEXT)

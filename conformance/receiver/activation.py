@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
 FIRST = 3
@@ -16,7 +16,7 @@ class ActivationError(Exception):
     """What was handed over is of no use; the message says why."""
 
 
-def sockets(environ: dict[str, str]) -> Mapping[str, tuple[socket.socket, ...]]:
+def sockets(environ: MutableMapping[str, str]) -> Mapping[str, tuple[socket.socket, ...]]:
     """Return the sockets that were handed over, by the names that their units give them, and forget about them.
 
     The environment is that of the process; what speaks of the sockets is taken out, so that no child believes to have

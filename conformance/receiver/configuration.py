@@ -218,6 +218,11 @@ def load_clients(path: Path) -> Mapping[str, str]:
     return clients
 
 
+def is_client(line: str) -> bool:
+    """Return whether a line of the file of clients is one that is read."""
+    return bool(_CLIENT.fullmatch(line))
+
+
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST:
