@@ -22,7 +22,9 @@ import dns.query
 import dns.rcode
 import pytest
 import trustme
+from click.testing import CliRunner, Result
 
+from conformance.cli import main
 from conformance.receiver.announcement import Denied, Unreached, token_of
 from conformance.receiver.remote import Remote
 from tests.receiver.site import DOMAIN
@@ -46,9 +48,12 @@ class Receiver:
     def config(self) -> Path:
         return self.folder / "receiver.toml"
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["receiver", *arguments])
+
+    def serve(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "conformance.cli", "receiver", *arguments],
+            [sys.executable, "-m", "conformance.cli", "receiver", "serve", "--config", str(self.config), *ROOT],
             capture_output=True,
             text=True,
             check=False,
@@ -57,7 +62,7 @@ class Receiver:
 
     def client(self, name: str = "ci") -> str:
         done = self.command("token", name, "--clients", str(self.folder / "clients"))
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         return done.stdout.strip()
 
     @contextmanager
@@ -278,21 +283,22 @@ def test_sighup_reads_the_clients_anew(receiver: Receiver) -> None:
 
 
 def test_it_says_what_is_wrong_and_ends_with_4(receiver: Receiver, tmp_path: Path) -> None:
-    serving = receiver.command("serve", "--config", str(receiver.config))
     if ROOT:
-        assert serving.returncode == 4
-        assert "--as-root" in serving.stderr
-    assert receiver.command("check-config", "--config", str(receiver.config)).returncode == 0
+        refused = receiver.command("serve", "--config", str(receiver.config))
+        assert refused.exit_code == 4
+        assert "--as-root" in refused.stderr
+    assert receiver.command("check-config", "--config", str(receiver.config)).exit_code == 0
     (tmp_path / "key.pem").write_text("no key\n")
-    for arguments in (("check-config",), ("serve", *ROOT)):
-        done = receiver.command(*arguments, "--config", str(receiver.config))
-        assert done.returncode == 4, done
-        assert "key.pem" in done.stderr
-        assert "Traceback" not in done.stderr
+    checked = receiver.command("check-config", "--config", str(receiver.config))
+    served = receiver.serve()
+    assert (checked.exit_code, served.returncode) == (4, 4)
+    for said in (checked.stderr, served.stderr):
+        assert "key.pem" in said
+        assert "Traceback" not in said
     receiver.config.write_text("domain = 7\n")
-    done = receiver.command("check-config", "--config", str(receiver.config))
-    assert done.returncode == 4
-    assert f"{receiver.config}: domain: " in done.stderr
+    checked = receiver.command("check-config", "--config", str(receiver.config))
+    assert checked.exit_code == 4
+    assert f"{receiver.config}: domain: " in checked.stderr
 
 
 def test_a_port_that_is_taken_is_said(receiver: Receiver) -> None:
@@ -300,7 +306,7 @@ def test_a_port_that_is_taken_is_said(receiver: Receiver) -> None:
         port = taken.getsockname()[1]
         text = receiver.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}")
         receiver.config.write_text(text)
-        done = receiver.command("serve", "--config", str(receiver.config), *ROOT)
+        done = receiver.serve()
     assert done.returncode == 4
     assert f"127.0.0.1 port {port}: Address already in use" in done.stderr
 
@@ -309,7 +315,7 @@ def test_check_config_says_what_cannot_be_played(receiver: Receiver) -> None:
     text = receiver.config.read_text().replace(', {addresses = ["127.0.4.2"]}', "")
     receiver.config.write_text(text)
     done = receiver.command("check-config", "--config", str(receiver.config))
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert "route mx-two cannot be played: it needs a second address" in done.stdout
     assert "needs a spare exchange" in done.stdout
 
@@ -322,8 +328,8 @@ def test_tokens_are_shown_once_and_kept_as_digests(receiver: Receiver) -> None:
     assert first not in clients.read_text()
     assert [line.split()[0] for line in clients.read_text().splitlines()] == ["#", "ci", "nightly"]
     again = receiver.command("token", "ci", "--clients", str(clients))
-    assert (again.returncode, again.stdout) == (4, "")
-    assert receiver.command("token", "a b").returncode == 4
+    assert (again.exit_code, again.stdout) == (4, "")
+    assert receiver.command("token", "a b").exit_code == 4
     bare = receiver.command("token", "ci")
     assert bare.stderr.startswith("ci ")
     assert bare.stdout.strip() not in bare.stderr
