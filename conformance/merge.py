@@ -19,7 +19,7 @@ from conformance.report.results import Results
 from conformance.report.text import plural
 from conformance.report.words import moment
 
-_SAME = ("tool", "rules", "inventory", "limit", "profiles", "level", "gate", "dns", "probe")
+_SAME = ("tool", "rules", "inventory", "limit", "profiles", "level", "gate", "dns", "overlays", "probe")
 """What shards of one fleet have in common, as ``run`` of ``results.json`` names it."""
 
 
@@ -109,7 +109,7 @@ def _check(shards: Sequence[Shard]) -> None:
     first = shards[0]
     for shard in shards[1:]:
         for name in _SAME:
-            ours, theirs = first.run[name], shard.run[name]
+            ours, theirs = first.run.get(name), shard.run.get(name)
             if ours != theirs:
                 raise MergeError(f"{first.name} and {shard.name} differ in {name}: {_shown(ours)} and {_shown(theirs)}")
     parts: dict[tuple[int, int], str] = {}

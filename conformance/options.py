@@ -130,6 +130,12 @@ OPTIONS: tuple[Option, ...] = (
         "ADDR[:PORT]",
         many=True,
     ),
+    Option(
+        "overlay",
+        "Zone file that is not live and answers before live DNS: whole, or the record sets of a patch. Repeatable.",
+        "FILE[,mode=replace|patch]",
+        many=True,
+    ),
     Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True, least=0.01),
     Option(
         "dns-retries",

@@ -36,6 +36,9 @@ from conformance.options import Settings, UsageError, duration
 from conformance.profiles import files as profile_files
 from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
+from conformance.proposed import overlays as overlays_of
+from conformance.proposed import problems as proposed_problems
+from conformance.proposed import told as told_of_proposed
 from conformance.reading.excerpt import did_you_mean
 from conformance.report import outputs
 from conformance.report.files import write_atomic
@@ -150,6 +153,7 @@ class Run:
             for name in settings[option]:
                 if not any(fnmatchcase(check, name) for check in checks()):
                     yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
+        yield from proposed_problems(settings)
         yield from declared_problems(self.fleet)
 
     @property
@@ -192,6 +196,7 @@ class Run:
             "rules": rules_version(),
             "probe": self.gathering.probe,
             "resolvers": list(self.gathering.resolvers),
+            **told_of_proposed(self.settings, self.gathering),
             "notes": [*self.notes, *self.gathering.notes, *self.gathering.defects],
             "facts": {
                 "questions": len(self.store.answers),
@@ -277,6 +282,7 @@ class Run:
             dns_rate=settings["dns-rate"],
             smtp_timeout=settings["smtp-timeout"],
             smtp_sessions=int(settings["smtp-sessions"]),
+            overlays=overlays_of(settings),
         )
 
     def judge(self, case: Case, raised: BaseException | None) -> dict[str, Any]:

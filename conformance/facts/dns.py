@@ -17,6 +17,7 @@ from dns.rdatatype import RdataType
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.breaker import Pace, likely_zone
+from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
 from conformance.facts.upstream import Limits, Server, Upstream
@@ -49,7 +50,8 @@ class Resolver:
 
     ``timeout`` is in seconds a try, ``retries`` are tries after the first, ``rate`` is in queries a second (retries
     included) with bursts up to ``in_flight``, the number of questions under way at once. ``zone_of`` maps any name
-    (presentation text in lower case without final dot, possibly hostile) to the zone it is served with.
+    (presentation text in lower case without final dot, possibly hostile) to the zone it is served with. ``layers``
+    answer before the servers do.
     Raises ValueError for limits that make no sense and for no server at all.
     """
 
@@ -62,6 +64,7 @@ class Resolver:
         rate: float = 1000.0,
         in_flight: int = 64,
         zone_of: Callable[[str], str] | None = None,
+        layers: Layers | None = None,
     ) -> None:
         if not servers:
             raise ValueError("no name server to ask")
@@ -70,6 +73,7 @@ class Resolver:
         limits = Limits(
             timeout, 1 + retries, asyncio.Semaphore(in_flight), Pace(rate, in_flight), zone_of or likely_zone
         )
+        self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[tuple[str, RdataType], Answer] = {}
         self._asked: set[tuple[str, RdataType]] = set()
@@ -138,6 +142,10 @@ class Resolver:
                 return _joined(text, steps)
 
     async def _step(self, question: Question) -> Step:
+        """Answer a question by what is proposed, or else by what is live."""
+        return await self._layers.step(question, self._live_step) if self._layers else await self._live_step(question)
+
+    async def _live_step(self, question: Question) -> Step:
         """Put a question to the servers, once for all who wait for it and only as long as somebody does."""
         if (known := self._steps.get(question)) is not None:
             return known
@@ -183,6 +191,7 @@ def _joined(text: str, steps: Sequence[Step]) -> Answer:
         ttl=min((a.ttl for a in answers if a.ttl is not None), default=None),
         ms=round(sum(a.ms for a in answers), 3),
         authenticated=all(a.authenticated for a in answers),
+        layer=" -> ".join(dict.fromkeys(a.layer for a in answers)),
         error=f"at its alias {last.name}: {last.error}" if last.error and len(steps) > 1 else last.error,
     )
 

@@ -41,6 +41,8 @@ class Limits:
     dns_rate: float = 1000.0
     smtp_timeout: float = 10.0
     smtp_sessions: int = 20
+    overlays: tuple[str, ...] = ()
+    """What is proposed and answers before live DNS, as :mod:`conformance.facts.overlays` reads it."""
 
 
 def parse_server(text: str) -> str:
@@ -55,9 +57,11 @@ def gather(
 ) -> None:
     """Fill the store with all that the wanted facts ask for, and ``gathering`` with how.
 
-    An interrupt leaves what there is so far. Raises ValueError for limits that make no sense and for no resolver.
+    An interrupt leaves what there is so far. Raises ValueError for limits that make no sense, for no resolver and for
+    overlays that cannot be read.
     """
     gathering.gathered, gathering.probe = _now(), limits.probe
+    gathering.overlays = limits.overlays
     start = time.monotonic()
     try:
         with asyncio.Runner() as runner:
@@ -72,11 +76,17 @@ async def _gather(
 ) -> None:
     from conformance.facts.dns import Resolver, Server, system_servers
     from conformance.facts.live import Live
+    from conformance.facts.overlays import load
 
     servers = tuple(Server.parse(text) for text in limits.resolvers) or system_servers()
     gathering.resolvers = tuple(str(server) for server in servers)
     resolver = Resolver(
-        servers, timeout=limits.dns_timeout, retries=limits.dns_retries, rate=limits.dns_rate, zone_of=zone_of
+        servers,
+        timeout=limits.dns_timeout,
+        retries=limits.dns_retries,
+        rate=limits.dns_rate,
+        zone_of=zone_of,
+        layers=load(limits.overlays),
     )
     async with resolver:
         dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
@@ -98,7 +108,7 @@ async def _prober(limits: Limits, resolver: Any) -> Any:
         ehlo=limits.ehlo or await _own_name(),
         timeout=limits.smtp_timeout,
         sessions=limits.smtp_sessions,
-        resolve=_resolving(resolver) if limits.resolvers else None,
+        resolve=_resolving(resolver) if limits.resolvers or limits.overlays else None,
     )
 
 

@@ -51,6 +51,7 @@ def gathered(parts: Sequence[Gathering]) -> Gathering:
         queries=sum(part.queries for part in parts),
         notes=each(part.notes for part in parts),
         defects=each(part.defects for part in parts),
+        overlays=tuple(each(part.overlays for part in parts)),
     )
 
 

@@ -75,7 +75,7 @@ def understand(reply: Message, question: Question, origin: Origin) -> Step:
         failed = replace(base, status=Status.UNDETERMINED, rcode=rcode, ttl=None, error=error, cause=cause)
         return Step(failed, chain)
     if records:
-        return Step(replace(base, status=Status.FOUND, records=tuple(_record(rdata) for rdata in records)), chain)
+        return Step(replace(base, status=Status.FOUND, records=tuple(record_of(rdata) for rdata in records)), chain)
     # RFC 6604 section 3: the rcode is about the last name of the chain.
     onward = bool(links) and reply.rcode() == Rcode.NOERROR and denial is None
     return Step(base, chain, onward)
@@ -142,7 +142,7 @@ def _denial(reply: Message, name: Name) -> int | None:
     return None
 
 
-def _record(rdata: Rdata) -> Record:
+def record_of(rdata: Rdata) -> Record:
     """Return a record as :data:`Record`; types without a form of their own as in a zone file."""
     match rdata.rdtype:
         case RdataType.A | RdataType.AAAA:

@@ -38,6 +38,8 @@ class Snapshot:
     queries: int = 0
     notes: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
+    overlays: tuple[str, ...] = ()
+    """What was proposed and answered before live DNS; empty when all was live."""
     answers: tuple[Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
@@ -61,6 +63,7 @@ class Snapshot:
             self.queries,
             list(self.notes),
             list(self.defects),
+            self.overlays,
         )
 
 
@@ -76,6 +79,7 @@ class Gathering:
     notes: list[str] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
     """Facts that an error in mailconform kept from being gathered, each with that error."""
+    overlays: tuple[str, ...] = ()
 
 
 @cache
@@ -96,6 +100,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         queries=gathering.queries,
         notes=tuple(gathering.notes),
         defects=tuple(gathering.defects),
+        overlays=gathering.overlays,
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
         trials=tuple(store.trials.values()),

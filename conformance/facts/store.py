@@ -59,7 +59,7 @@ class Store:
     def add(self, answer: Answer) -> Answer:
         """Keep an answer."""
         self.answers[canonical(answer.name), answer.rdtype] = answer
-        if answer.status is not Status.UNDETERMINED:
+        if answer.status is not Status.UNDETERMINED and answer.server:
             self.servers.add(answer.server)
         return answer
 

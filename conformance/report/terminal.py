@@ -23,6 +23,7 @@ from conformance.report.grouping import (
     verdict,
 )
 from conformance.report.text import clip, plural, printable
+from conformance.report.words import proposal
 
 ENTRY_LINES = 8
 """Lines of one entry, at most."""
@@ -164,10 +165,11 @@ def _cause(cause: Cause, color: bool, width: int) -> list[str]:
 def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> list[str]:
     run = results["run"]
     out = [sentence(results)]
-    if run["dns"] != "live":
-        out.append(
-            f"DNS: {run['dns']}{' of ' + printable(run['replay']) if run['replay'] else ''}, not the live network."
-        )
+    if run["replay"] or run["dns"] == "replay":
+        of = f" of {printable(run['replay'])}" if run["replay"] else ""
+        out.append(f"DNS: replay{of}, not the live network.")
+    if told := proposal(results):
+        out.append(f"{printable(told)}.")
     if run["warnings"]:
         out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
     out += changed(results)
@@ -190,7 +192,8 @@ def _exit(results: Results) -> str:
 def _headline(results: Results) -> list[str]:
     counts = results["counts"]
     numbers = ", ".join(f"{counts[outcome]:,} {WORDS[outcome]}" for outcome in WORST if counts[outcome])
-    return [f"mailconform: {verdict(results)}: {numbers or 'no results'}; {_exit(results)}"]
+    proposed = "PROPOSED: " if proposal(results) else ""
+    return [f"mailconform: {proposed}{verdict(results)}: {numbers or 'no results'}; {_exit(results)}"]
 
 
 def _short_findings(found: Sequence[Group], color: bool) -> list[str]:

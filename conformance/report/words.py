@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from conformance.check import Level
+from conformance.reading.excerpt import listed
 from conformance.report.grouping import WORST, Result, Results
 from conformance.report.text import printable
 
@@ -67,6 +68,16 @@ def why_waived(result: Result) -> str:
     waiver = result["waiver"] or {}
     until = f" (until {waiver['expires']})" if waiver.get("expires") else ""
     return f"{waiver.get('reason', '')}{until}" if waiver else ""
+
+
+def proposal(results: Results) -> str:
+    """Return that what was judged is not live, and what answered in its place; empty when all was live."""
+    run = results["run"]
+    if run["dns"] != "proposed":
+        return ""
+    overlays = run.get("overlays", [])
+    named = f" by {listed(overlays)}" if overlays else ""
+    return f"PROPOSED: DNS as changed{named}, not as it is live"
 
 
 def shortfall(results: Results) -> str:

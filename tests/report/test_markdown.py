@@ -47,7 +47,12 @@ def test_verdict_counts_and_remedies(module: Any) -> None:
 
 def test_what_sets_a_run_apart_is_said() -> None:
     text = told(markdown.render(mixed(dns="proposed", complete=False, exit=2, warnings=["twice"], limit="mx*")))
-    for words in ("Not the live network", "The run fell short", "1 warning about the inventory, first twice", "mx*"):
+    for words in (
+        "PROPOSED: DNS as changed, not as it is live",
+        "The run fell short",
+        "1 warning about the inventory, first twice",
+        "mx*",
+    ):
         assert words in text
 
 

@@ -105,7 +105,7 @@ def test_the_verdict_comes_first() -> None:
     ("run", "words"),
     [
         ({"dns": "replay", "replay": "old/facts.json"}, "replay of old/facts.json: not the network of now"),
-        ({"dns": "proposed"}, "a change that is not live"),
+        ({"dns": "proposed", "overlays": ["a.zone"]}, "PROPOSED DNS: a change that is not live (a.zone)"),
         ({"complete": False, "exit": 2, "unreached": ["ptr.exists mx9"]}, "Not reached ptr.exists mx9"),
         ({"warnings": ["duplicate key"]}, "duplicate key"),
     ],

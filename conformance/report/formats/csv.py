@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from conformance.report.grouping import Result, Results
 from conformance.report.text import printable
-from conformance.report.words import ordered, shortfall, why_waived
+from conformance.report.words import ordered, proposal, shortfall, why_waived
 
 ROWS = 1_000_000
 """Rows below the heading. A spreadsheet takes 1,048,576 in all."""
@@ -47,6 +47,8 @@ def render(results: Results) -> str:
     writer.writerows(_row(result) for result in found[:ROWS])
     if len(found) > ROWS:
         writer.writerow(_note(f"{len(found) - ROWS:,} more results are left out of this file"))
+    if told := proposal(results):
+        writer.writerow(_note(told, "proposed"))
     if why := shortfall(results):
         writer.writerow(_note(why))
     return text.getvalue()
@@ -57,8 +59,8 @@ def _row(result: Result) -> list[str]:
     return [_cell(values[column] or "") for column in COLUMNS]
 
 
-def _note(text: str) -> Sequence[str]:
-    return [_cell({"outcome": "incomplete", "seen": text}.get(column, "")) for column in COLUMNS]
+def _note(text: str, outcome: str = "incomplete") -> Sequence[str]:
+    return [_cell({"outcome": outcome, "seen": text}.get(column, "")) for column in COLUMNS]
 
 
 def _cell(text: str) -> str:

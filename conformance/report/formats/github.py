@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
 from conformance.report.text import printable
-from conformance.report.words import declared, ordered, shortfall
+from conformance.report.words import declared, ordered, proposal, shortfall
 
 MOST = 10
 """Annotations of one kind."""
@@ -36,11 +36,15 @@ def render(results: Results) -> str:
         "error": [*own, *map(_finding, broken)],
         "warning": [*map(_cause, causes(results)), *(_finding(one) for one in advice if one["level"] != "info")],
         "notice": [
-            Annotation(f"mailconform: {verdict(results)}", sentence(results)),
+            Annotation(f"mailconform: {_proposed(results)}{verdict(results)}", sentence(results)),
             *(_finding(one) for one in advice if one["level"] == "info"),
         ],
     }
     return "".join(f"{line}\n" for kind, told in kinds.items() for line in _commands(kind, told))
+
+
+def _proposed(results: Results) -> str:
+    return "PROPOSED: " if proposal(results) else ""
 
 
 def _finding(result: Result) -> Annotation:

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from conformance.report.grouping import WORDS, Result, Results
 from conformance.report.text import printable
-from conformance.report.words import declared, in_words, shortfall, why_waived
+from conformance.report.words import declared, in_words, proposal, shortfall, why_waived
 
 LIMIT = 28_000_000
 """Octets. GitLab takes files of less than 30 MB."""
@@ -42,6 +42,7 @@ def render(results: Results) -> str:
             '<?xml version="1.0" encoding="utf-8"?>',
             f'<testsuites name="mailconform" {numbers}>',
             f'<testsuite name="mailconform" {numbers} timestamp={started}>',
+            *_properties(results),
             *(case for _, case in told),
             *(case for _, case in own),
             "</testsuite>",
@@ -49,6 +50,15 @@ def render(results: Results) -> str:
             "",
         ]
     )
+
+
+def _properties(results: Results) -> list[str]:
+    """Return what is told of the run as a whole where it was not of live DNS; names of test cases stay the same."""
+    if not (told := proposal(results)):
+        return []
+    values = {"dns": "proposed", "proposed": told}
+    lines = [f'<property name="{name}" value={quoteattr(printable(value))}/>' for name, value in values.items()]
+    return ["<properties>", *lines, "</properties>"]
 
 
 def _case(result: Result) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from conformance.report.grouping import WORDS, WORST, Cause, Group, Result, Results, causes, groups, sentence, verdict
 from conformance.report.text import plural, printable
-from conformance.report.words import ordered, shortfall, why_waived
+from conformance.report.words import ordered, proposal, shortfall, why_waived
 
 LIMIT = 15_000
 """Octets. Less than the shortest of what common chats and forges take for one message."""
@@ -80,7 +80,9 @@ def _run(results: Results) -> Iterator[str]:
     about = [("inventory", ", ".join(run["inventory"])), ("profile", ",".join(run["profiles"])), ("DNS", run["dns"])]
     about += [("limited to", run["limit"])] if run["limit"] else []
     yield "; ".join(f"{name}: {code(value)}" for name, value in [*about, ("exit", str(run["exit"]))])
-    if run["dns"] != "live":
+    if told := proposal(results):
+        yield f"**PROPOSED**: {code(told.removeprefix('PROPOSED: '))}"
+    elif run["dns"] != "live":
         yield "**Not the live network.**"
     if why := shortfall(results):
         yield f"**The run fell short:** {code(why)}"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from conformance.report.grouping import Result, Results, causes
 from conformance.report.text import place_address, plural, printable
-from conformance.report.words import declared, moment, ordered, shortfall, why_waived
+from conformance.report.words import declared, moment, ordered, proposal, shortfall, why_waived
 
 MOST = 5_000
 """Results. GitHub takes 25,000 and shows 5,000."""
@@ -41,10 +41,12 @@ def render(results: Results) -> str:
                         "name": "mailconform",
                         "semanticVersion": printable(results["run"]["tool"]),
                         "rules": [_rule(check, results) for check in rules],
-                        "notifications": [{"id": name} for name in ("cause", "left-out", "shortfall")],
+                        "notifications": [{"id": name} for name in ("cause", "left-out", "proposed", "shortfall")],
                     }
                 },
                 "invocations": [_invocation(results, max(len(found) - MOST, 0))],
+                # GitHub keeps what is proposed apart from what is live by this (SARIF 2.1.0 section 3.17).
+                **({"automationDetails": {"id": "proposed/"}} if proposal(results) else {}),
                 "columnKind": "utf16CodeUnits",
                 "results": [_result(one, places[one["check"]], results) for one in found[:MOST]],
             }
@@ -132,6 +134,8 @@ def _invocation(results: Results, left_out: int) -> dict[str, Any]:
 def _notifications(results: Results, left_out: int) -> Iterator[dict[str, Any]]:
     if why := shortfall(results):
         yield _notification("shortfall", "error", why)
+    if told := proposal(results):
+        yield _notification("proposed", "note", told)
     if left_out:
         yield _notification("left-out", "warning", f"{plural(left_out, 'result')} left out here, see report.html")
     reasons = causes(results)
