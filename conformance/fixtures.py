@@ -14,6 +14,7 @@ from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
+from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
@@ -22,6 +23,8 @@ from conformance.facts.spfcheck import SpfResult
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
+from conformance.reading.message import Message
+from conformance.reading.mime import Structure
 from conformance.reading.orgdomain import registrable
 from conformance.subjects import Nobody
 
@@ -252,6 +255,54 @@ def probe(request: pytest.FixtureRequest) -> Probe:
 def delivery(gathered: Gathered, probe: Probe) -> Delivery:
     """The captured delivery: session, transaction and message."""
     return cast(Delivery, gathered("delivery", probe))
+
+
+@pytest.fixture
+def message(gathered: Gathered, probe: Probe) -> Message:
+    """The message as it was read: header fields, body."""
+    return cast(Message, gathered("message", probe))
+
+
+@pytest.fixture
+def composed(gathered: Gathered, probe: Probe) -> Message:
+    """The message, if the host's own software wrote it; not applicable where mailconform did."""
+    return cast(Message, gathered("composed", probe))
+
+
+@pytest.fixture
+def parts(gathered: Gathered, probe: Probe) -> Structure:
+    """The MIME parts of the message."""
+    return cast(Structure, gathered("parts", probe))
+
+
+@pytest.fixture
+def author(gathered: Gathered, probe: Probe) -> Author:
+    """The address in From; not applicable where that is not one."""
+    return cast(Author, gathered("author", probe))
+
+
+@pytest.fixture
+def header_domains(gathered: Gathered, probe: Probe) -> tuple[HeaderDomain, ...]:
+    """The domains in From, Sender and Reply-To with their addresses and mail exchangers."""
+    return cast(tuple[HeaderDomain, ...], gathered("header_domains", probe))
+
+
+@pytest.fixture
+def message_ids(gathered: Gathered, probe: Probe) -> SeenIds:
+    """The Message-IDs of several messages of the stream."""
+    return cast(SeenIds, gathered("message_ids", probe))
+
+
+@pytest.fixture
+def bcc_copies(gathered: Gathered, probe: Probe) -> tuple[Copy, ...]:
+    """The copies that came of a message with a Bcc."""
+    return cast(tuple[Copy, ...], gathered("bcc_copies", probe))
+
+
+@pytest.fixture
+def domains_named(gathered: Gathered, probe: Probe) -> tuple[tuple[str, str], ...]:
+    """The domains that the message and its envelope name, each with where."""
+    return cast(tuple[tuple[str, str], ...], gathered("domains_named", probe))
 
 
 def _trial_fixture(name: str, recipe: Recipe) -> Any:

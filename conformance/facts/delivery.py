@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from conformance.facts.store import Asker
 from conformance.facts.trial import Letter, Trial
 from conformance.fleet.model import IPAddress, Probe
-from conformance.outcome import Undetermined
+from conformance.outcome import NotApplicable, Undetermined
 from conformance.receiver.capture import Capture, Transaction
 
 
@@ -39,6 +39,30 @@ class Delivery:
     def sender(self) -> str:
         """The envelope sender as it was written; empty for the null sender."""
         return self.transaction.sender
+
+    @property
+    def smtputf8(self) -> bool:
+        """Whether the client asked for SMTPUTF8 (RFC 6531 section 3.4). Raises NotApplicable without a session."""
+        return any(one.upper() == "SMTPUTF8" for one in self._parameters)
+
+    @property
+    def body(self) -> str:
+        """The BODY parameter of MAIL (RFC 6152 section 3), 7BIT where there was none. Raises NotApplicable."""
+        return next((one[5:].upper() for one in self._parameters if one.upper().startswith("BODY=")), "7BIT")
+
+    @property
+    def _parameters(self) -> tuple[str, ...]:
+        if self.capture.banner_at is None:
+            raise NotApplicable("the session that brought the message was not seen")
+        return self.transaction.parameters
+
+    def offers(self, extension: str) -> bool:
+        """Whether the receiver offered an EHLO keyword where the transaction was made. Raises NotApplicable."""
+        if self.capture.banner_at is None:
+            raise NotApplicable("the session that brought the message was not seen")
+        greeted = self.capture.hello
+        offered = self.capture.extensions_tls if greeted and greeted.tls else self.capture.extensions
+        return any(one.upper().partition(" ")[0] == extension for one in offered)
 
     @property
     def message(self) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.facts import delivery, dkim, dmarc, domain, greeting, reverse, servercert, spf
+from conformance.facts import delivery, dkim, dmarc, domain, greeting, message, reverse, servercert, spf
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, fixture_name
@@ -95,6 +95,14 @@ FACTS: Mapping[str, Fact] = {
     "server_names": Fact(greeting.server_names, of=_dialled),
     "server_certificate": Fact(servercert.server_certificate, of=_place),
     "delivery": Fact(delivery.delivery),
+    "message": Fact(message.message),
+    "parts": Fact(message.parts),
+    "composed": Fact(message.composed),
+    "author": Fact(message.author),
+    "header_domains": Fact(message.header_domains),
+    "message_ids": Fact(message.message_ids),
+    "bcc_copies": Fact(message.bcc_copies),
+    "domains_named": Fact(message.domains_named),
     **{fixture_name(name): Fact(_trying(name)) for name in TRIALS},
 }
 """Facts by the name of the fixture that gives them."""

@@ -1,0 +1,67 @@
+"""Which scripts a name mixes (UTS #39 section 5), by the Unicode properties of the regex library."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from conformance.reading.orgdomain import to_unicode
+
+__all__ = ["mixed_label", "mixed_scripts"]
+
+_SCRIPTS: Final = (
+    "Latin Han Hiragana Katakana Hangul Bopomofo Cyrillic Greek Armenian Hebrew Arabic Thai Devanagari Bengali Tamil"
+    " Telugu Kannada Malayalam Gujarati Gurmukhi Oriya Sinhala Lao Tibetan Myanmar Georgian Ethiopic Khmer Mongolian"
+    " Thaana Syriac Cherokee Tifinagh Coptic Javanese Balinese Nko Yi"
+).split()
+_EAST_ASIAN: Final = (
+    frozenset({"Latin", "Han", "Hiragana", "Katakana"}),
+    frozenset({"Latin", "Han", "Bopomofo"}),
+    frozenset({"Latin", "Han", "Hangul"}),
+)
+"""What may stand together in a highly restrictive name (UTS #39 section 5.2)."""
+_LONGEST = 253
+
+
+@cache
+def _pattern(script: str) -> Any:
+    import regex
+
+    return regex.compile(rf"\p{{scx={script}}}")
+
+
+@cache
+def _everywhere() -> Any:
+    import regex
+
+    return regex.compile(r"[\p{scx=Common}\p{scx=Inherited}]")
+
+
+@cache
+def _scripts_of(character: str) -> frozenset[str] | None:
+    """Return the scripts that a character belongs to; None for one that is at home in all."""
+    if _everywhere().match(character):
+        return None
+    return frozenset(script for script in _SCRIPTS if _pattern(script).match(character)) or frozenset({"another"})
+
+
+def mixed_scripts(label: str) -> tuple[str, ...]:
+    """Return the scripts of a label that mixes more than the highly restrictive level allows; empty where it does not.
+
+    A label of US-ASCII, of one script, or of Latin with Japanese, Chinese or Korean writing is allowed.
+    """
+    if label.isascii():
+        return ()
+    sets = [one for character in label[:_LONGEST] if (one := _scripts_of(character)) is not None]
+    if not sets or frozenset.intersection(*sets) or any(all(one & fit for one in sets) for fit in _EAST_ASIAN):
+        return ()
+    return tuple(dict.fromkeys(min(one) for one in sets))
+
+
+def mixed_label(domain: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the first label of a domain that mixes scripts, and which; None where none does or it is no name."""
+    unicode = to_unicode(domain)
+    for label in (unicode or "").split("."):
+        if scripts := mixed_scripts(label):
+            return label, scripts
+    return None
