@@ -268,9 +268,7 @@ def test_msg_display_name(composed: Message, delivery: Delivery) -> None:
     """
     said = [what for _, mailbox in _mailboxes(composed, "From") for what in displayname.pretences(mailbox)]
     bulk = delivery.probe.stream.kind == "bulk"
-    assert not said, seen(
-        f"From: {quoted(composed.text('From'))}: {listed(said)}", at_most=None if bulk else "info"
-    )
+    assert not said, seen(f"From: {quoted(composed.text('From'))}: {listed(said)}", at_most=None if bulk else "info")
 
 
 @check(

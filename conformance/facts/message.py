@@ -12,8 +12,8 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import State
 from conformance.fleet.model import Probe
 from conformance.outcome import NotApplicable, Undetermined
-from conformance.reading.mailbox import AddressList, Mailbox, read_addresses
 from conformance.reading.html import host_of, links
+from conformance.reading.mailbox import AddressList, Mailbox, read_addresses
 from conformance.reading.message import Field, Message, read
 from conformance.reading.mime import Structure, structure
 from conformance.reading.orgdomain import to_ascii

@@ -34,7 +34,8 @@ _PYTHONS: Final = {
 _REGISTERED: Final = re.compile(
     r"""
     (?:ibm-?|cp|ccsid|csibm|csp?c)\d+[a-z0-9-]* | iso-ir-\d+[a-z0-9-]* | csiso[a-z0-9]+ | cs[a-z][a-z0-9]+
-    | iso[-_]?8859[-_]\d+(?:[-_:].*)? | iso[-_]10646[-_a-z0-9]* | iso-2022-(?:cn|cn-ext|kr|jp[a-z0-9-]*) | iso_[a-z0-9._:-]+
+    | iso[-_]?8859[-_]\d+(?:[-_:].*)? | iso[-_]10646[-_a-z0-9]* | iso-2022-(?:cn|cn-ext|kr|jp[a-z0-9-]*)
+    | iso_[a-z0-9._:-]+
     | windows-\d+[a-z0-9-]* | ebcdic-[a-z-]+ | adobe-[a-z-]+ | hp-[a-z0-9]+ | ks_c_5601[-_]?\d* | ks_c_5636
     | jis_[a-z0-9_-]+ | jus_i\.b1\.00[23][a-z-]* | (?:x-)?euc-?tw | gb_?[a-z0-9_.-]+ | big5[-_a-z0-9]* | koi7-switched
     | koi8-e | viscii | viqr | vscii | tcvn[-0-9:]* | tscii | scsu | bocu-1 | cesu-8 | utf-7-imap | utf-?1[a-z0-9-]*

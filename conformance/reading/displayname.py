@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"]{1,64}@([A-Za-z0-9.-]{1,253}\.[A-Za-z
 _COUNT = re.compile(r"[(\[]\s*\d{1,4}\s*[)\]]")
 _MARKS = frozenset("\u2705\u2713\u2714\u2611\u2714\u25cf\u2b50")
 _REPLY = re.compile(r"\s*(re|fwd?)\s*:", re.IGNORECASE)
-_FORWARDED = re.compile(r"^\s*(?:-{2,}.*(?:forward|original).*-{2,}|>|from:|begin forwarded)", re.IGNORECASE | re.MULTILINE)
+_FORWARDED = re.compile(r"^[ \t]*(?:--.*(?:forward|original)|>|from:|begin forwarded)", re.IGNORECASE | re.MULTILINE)
 _SHOWN = 1 << 16
 
 

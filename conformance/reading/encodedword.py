@@ -60,7 +60,9 @@ def _word(match: re.Match[str]) -> EncodedWord:
         if _B64.fullmatch(coded) is None:
             faults.append("it is no base64")
         else:
-            octets = binascii.a2b_base64(coded.rstrip("=") + "=" * (-len(coded.rstrip("=")) % 4)) if _whole(coded) else b""
+            octets = (
+                binascii.a2b_base64(coded.rstrip("=") + "=" * (-len(coded.rstrip("=")) % 4)) if _whole(coded) else b""
+            )
             faults += [] if _whole(coded) else ["its base64 is cut short"]
             slips += [] if len(coded) % 4 == 0 or not _whole(coded) else ["its base64 lacks padding"]
     else:

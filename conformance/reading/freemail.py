@@ -1,4 +1,4 @@
-"""Domains of mailbox providers, in which nobody else may write (Google's sender guidelines), and whose hosts they are."""
+"""Domains of mailbox providers, in which nobody else may write, and the domains of the hosts that send for them."""
 
 from __future__ import annotations
 

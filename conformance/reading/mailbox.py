@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -251,7 +252,7 @@ def _part_faults(tokens: Sequence[_Token], what: str, other: str) -> Iterator[st
     allowed = ("atom",) if len(tokens) > 1 and other == "literal" else ("atom", other)
     strange = next((t for t in tokens if t.kind not in ("atom", other) and t.text != "."), None)
     if strange is not None:
-        yield f"its {what} has {ascii(strange.text)}"
+        yield f"its {what} has {strange.text!a}"
     elif any(token.kind not in allowed for token in words) or any(token.text != "." for token in tokens[1::2]):
         yield f"its {what} has an empty word between dots" if _dotted(tokens) else f"its {what} is no dot-atom"
     elif len(tokens) % 2 == 0:
@@ -259,13 +260,13 @@ def _part_faults(tokens: Sequence[_Token], what: str, other: str) -> Iterator[st
 
 
 def _dotted(tokens: Sequence[_Token]) -> bool:
-    return tokens[0].text == "." or any(a.text == b.text == "." for a, b in zip(tokens, tokens[1:], strict=False))
+    return tokens[0].text == "." or any(a.text == b.text == "." for a, b in itertools.pairwise(tokens))
 
 
 def _phrase_faults(tokens: Sequence[_Token]) -> Iterator[str]:
     strange = next((t for t in tokens if t.kind not in ("atom", "quoted") and t.text != "."), None)
     if strange is not None:
-        yield f"its display name has {ascii(strange.text)} outside quotes"
+        yield f"its display name has {strange.text!a} outside quotes"
 
 
 def _display(tokens: Sequence[_Token]) -> str:

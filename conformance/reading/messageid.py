@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["MessageId", "MessageIdError", "read_id", "read_ids"]
+from conformance.reading.hostname import is_localhost, is_qualified
+from conformance.reading.orgdomain import known_tld
+
+__all__ = ["MessageId", "MessageIdError", "fault", "read_id", "read_ids", "slips"]
 
 
 class MessageIdError(ValueError):
@@ -72,7 +75,27 @@ def _why(side: str, which: str) -> str:
     if ".." in side or side.startswith(".") or side.endswith("."):
         return f"its {which} side has an empty word between dots"
     strange = re.search(r"[\x00-\x20\x7f()<>\[\]:;@\\,\"]", side)
-    return f"its {which} side has {ascii(strange[0])}" if strange else f"its {which} side is no dot-atom"
+    return f"its {which} side has {strange[0]!a}" if strange else f"its {which} side is no dot-atom"
+
+
+def fault(text: str) -> str:
+    """Return why a text is no message identifier; empty where it is one."""
+    try:
+        read_id(text)
+    except MessageIdError as error:
+        return str(error)
+    return ""
+
+
+def slips(text: str) -> list[str]:
+    """Return what is wrong with an identifier that is one: obsolete syntax, a right side that is nobody's domain."""
+    try:
+        one = read_id(text)
+    except MessageIdError:
+        return []
+    own = is_qualified(one.right) and known_tld(one.right) and not is_localhost(one.right)
+    vague = [] if own or one.right.startswith("[") else [f"{one.right!a} is no domain of the Internet"]
+    return [*vague, *one.obsolete]
 
 
 def read_ids(text: str) -> list[MessageId]:

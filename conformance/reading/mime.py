@@ -144,9 +144,7 @@ def structure(message: Message) -> Structure:
     found = _Parts()
     found.read(message, "", 0)
     once = [tuple(dict.fromkeys(said)) for said in (found.faults, found.slips)]
-    return Structure(
-        tuple(found.parts), tuple(found.multiparts), tuple(found.messages), once[0], once[1], found.cut
-    )
+    return Structure(tuple(found.parts), tuple(found.multiparts), tuple(found.messages), once[0], once[1], found.cut)
 
 
 class _Parts:
@@ -165,7 +163,12 @@ class _Parts:
         if kind.fault:
             self.faults.append(f"Content-Type{_of(path)}: {kind.fault}")
         part = Part(
-            path, kind, self._encoding(message, path), self._disposition(message, path), message.body, declared is not None
+            path,
+            kind,
+            self._encoding(message, path),
+            self._disposition(message, path),
+            message.body,
+            declared is not None,
         )
         if kind.major == "multipart" and not kind.fault:
             self.multiparts.append(part)
