@@ -12,6 +12,7 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import State
 from conformance.fleet.model import Probe
 from conformance.outcome import NotApplicable, Undetermined
+from conformance.reading.hostname import is_ip_text, is_qualified
 from conformance.reading.html import host_of, links
 from conformance.reading.mailbox import AddressList, Mailbox, read_addresses
 from conformance.reading.message import Field, Message, read
@@ -107,11 +108,12 @@ async def header_domains(ask: Asker, probe: Probe) -> tuple[HeaderDomain, ...]:
     named: dict[str, list[str]] = {}
     for name in AUTHORS:
         for mailbox in addresses(found, name).valid:
-            if (domain := to_ascii(mailbox.domain)) is not None:
+            domain = to_ascii(mailbox.domain)
+            if domain is not None and is_qualified(domain) and not is_ip_text(domain):
                 named.setdefault(domain, []).append(name)
     chosen = list(named)[:_MOST_DOMAINS]
     if not chosen:
-        raise NotApplicable("no address in From, Sender or Reply-To has a domain name, see msg.from-valid")
+        raise NotApplicable("no address in From, Sender or Reply-To has a qualified domain name, see msg.from-valid")
     looked_up = await asyncio.gather(*(mail_domain(ask, name) for name in chosen))
     return tuple(HeaderDomain(tuple(dict.fromkeys(named[one.name])), one) for one in looked_up)
 

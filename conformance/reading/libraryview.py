@@ -17,6 +17,7 @@ def address_fault(spec: str) -> str:
             allow_domain_literal=True,
             test_environment=True,
             globally_deliverable=False,
+            strict=True,
         )
     except EmailNotValidError as error:
         return str(error).rstrip(".")

@@ -17,11 +17,11 @@ class MessageIdError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MessageId:
-    """``<left@right>``. ``obsolete`` says what of RFC 5322 section 4.5.4 it uses."""
+    """``<left@right>``. ``slips`` say what is wrong with it though everybody takes it for one."""
 
     left: str
     right: str
-    obsolete: tuple[str, ...] = ()
+    slips: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"<{self.left}@{self.right}>"
@@ -45,19 +45,21 @@ def read_id(text: str) -> MessageId:
     if len(bare) > _LONGEST:
         raise MessageIdError(f"it has {len(bare)} characters")
     inner = bare[1:-1]
-    obsolete = ["it has blanks or comments inside its brackets"] if inner != re.sub(r"[ \t]+", "", inner) else []
+    faults = ["it has blanks or comments inside its brackets"] if inner != re.sub(r"[ \t]+", "", inner) else []
     quoted = _QUOTED.match(inner.lstrip())
     left, at, right = (quoted[0], *_after(inner, quoted[0])) if quoted else _parted(inner)
     if not at:
         raise MessageIdError("it has no @")
+    if not left or not right:
+        raise MessageIdError(f"its {'right' if left else 'left'} side is empty")
     left, right = re.sub(r"[ \t]+", "", left) if not quoted else left, re.sub(r"[ \t]+", "", right)
     if quoted:
-        obsolete.append("its left side is a quoted string")
+        faults.append("its left side is a quoted string")
     elif _ATOMS.fullmatch(left) is None:
-        raise MessageIdError(_why(left, "left"))
+        faults.append(_why(left, "left"))
     if _ATOMS.fullmatch(right) is None and _LITERAL.fullmatch(right) is None:
-        raise MessageIdError(_why(right, "right"))
-    return MessageId(left, right, tuple(obsolete))
+        faults.append(_why(right, "right"))
+    return MessageId(left, right, tuple(faults))
 
 
 def _after(inner: str, quoted: str) -> tuple[str, str]:
@@ -70,8 +72,6 @@ def _parted(inner: str) -> tuple[str, str, str]:
 
 
 def _why(side: str, which: str) -> str:
-    if not side:
-        return f"its {which} side is empty"
     if ".." in side or side.startswith(".") or side.endswith("."):
         return f"its {which} side has an empty word between dots"
     strange = re.search(r"[\x00-\x20\x7f()<>\[\]:;@\\,\"]", side)
@@ -88,14 +88,14 @@ def fault(text: str) -> str:
 
 
 def slips(text: str) -> list[str]:
-    """Return what is wrong with an identifier that is one: obsolete syntax, a right side that is nobody's domain."""
+    """Return what is wrong with an identifier that is one: lawless characters, a right side that is nobody's domain."""
     try:
         one = read_id(text)
     except MessageIdError:
         return []
     own = is_qualified(one.right) and known_tld(one.right) and not is_localhost(one.right)
     vague = [] if own or one.right.startswith("[") else [f"{one.right!a} is no domain of the Internet"]
-    return [*vague, *one.obsolete]
+    return [*vague, *one.slips]
 
 
 def read_ids(text: str) -> list[MessageId]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message as LibraryMessage
+from email.utils import collapse_rfc2231_value
 from types import MappingProxyType
 
 from conformance.reading import charsets, transfer
@@ -24,6 +25,7 @@ _PARAMETER = re.compile(
     rf"{_BLANKS};{_BLANKS}([^{_TSPECIALS}]+)[ \t]*=[ \t]*(?:\"(?:[^\"\\]|\\.)*\"|[^{_TSPECIALS}]+)", re.DOTALL
 )
 _TYPE = re.compile(rf"{_BLANKS}([^{_TSPECIALS}]+)[ \t]*/[ \t]*([^{_TSPECIALS}]+)")
+_QUOTED_OR_COMMENT = re.compile(rf"\"(?:[^\"\\]|\\.)*\"|{_COMMENT}", re.DOTALL)
 _END = re.compile(rf"{_BLANKS};?{_BLANKS}")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _COMPOSITE = ("multipart", "message")
@@ -127,7 +129,8 @@ def read_type(text: str) -> ContentType:
 def _parameters(value: str) -> dict[str, str]:
     """Return parameters by the library, which knows continuations and character sets (RFC 2231)."""
     whole = LibraryMessage()
-    whole["Content-Type"] = value.encode("ascii", "replace").decode("ascii")
+    bare = _QUOTED_OR_COMMENT.sub(lambda match: "" if match[0].startswith("(") else match[0], value)
+    whole["Content-Type"] = bare.encode("ascii", "replace").decode("ascii")
     try:
         found = whole.get_params(failobj=[], unquote=True)
         return {str(name).lower(): _collapsed(one) for name, one in found[1:]} if found else {}
@@ -136,7 +139,7 @@ def _parameters(value: str) -> dict[str, str]:
 
 
 def _collapsed(value: object) -> str:
-    return str(value[2]) if isinstance(value, tuple) else str(value)
+    return collapse_rfc2231_value(value).strip() if isinstance(value, tuple) else str(value)
 
 
 def structure(message: Message) -> Structure:

@@ -9,13 +9,12 @@ from conformance.reading.orgdomain import to_unicode
 
 __all__ = ["mixed_label", "mixed_scripts"]
 
-_SCRIPTS: Final = tuple(
-    (
-        "Latin Han Hiragana Katakana Hangul Bopomofo Cyrillic Greek Armenian Hebrew Arabic Thai Devanagari Bengali "
-        "Tamil Telugu Kannada Malayalam Gujarati Gurmukhi Oriya Sinhala Lao Tibetan Myanmar Georgian Ethiopic Khmer "
-        "Mongolian Thaana Syriac Cherokee Tifinagh Coptic Javanese Balinese Nko Yi"
-    ).split()
+_NAMES: Final = (
+    "Latin Han Hiragana Katakana Hangul Bopomofo Cyrillic Greek Armenian Hebrew Arabic Thai Devanagari Bengali Tamil "
+    "Telugu Kannada Malayalam Gujarati Gurmukhi Oriya Sinhala Lao Tibetan Myanmar Georgian Ethiopic Khmer Mongolian "
+    "Thaana Syriac Cherokee Tifinagh Coptic Javanese Balinese Nko Yi"
 )
+_SCRIPTS: Final = tuple(_NAMES.split())
 _EAST_ASIAN: Final = (
     frozenset({"Latin", "Han", "Hiragana", "Katakana"}),
     frozenset({"Latin", "Han", "Bopomofo"}),

@@ -167,7 +167,10 @@ def _signing_key() -> bytes:
     return made
 
 
-SIGNED_FIELDS = (b"from", b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type")
+SIGNED_FIELDS = (
+    *(b"from", b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type"),
+    *(b"reply-to", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
+)
 
 
 def signed(message: bytes, selector: str = "s1", domain: str = "example.com") -> bytes:

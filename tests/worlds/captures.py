@@ -45,7 +45,49 @@ def token(name: str, number: int) -> str:
     return f"t{number}{re.sub('[^a-z0-9]', '', name)}0000000000000000"[:20]
 
 
-def message(sender: str, recipient: str, helo: str, peer: str, extra: Mapping[str, Any], body: str | None) -> bytes:
+BOUNDARY = "=_conforming"
+ALTERNATIVE = f"""--{BOUNDARY}
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 7bit
+
+Hello. To hear no more of us: https://example.com/unsubscribe/2c9b61
+Example Ltd, 1 Example Street, Exampletown
+--{BOUNDARY}
+Content-Type: text/html; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+<p>Hello. <a href=3D"https://example.com/unsubscribe/2c9b61">Unsubscribe</=
+a></p><p>Example Ltd, 1 Example Street, Exampletown</p>
+--{BOUNDARY}--
+"""
+
+OF_KIND: Mapping[str, Mapping[str, Any]] = {
+    "bulk": {
+        "Sender": "news-desk@example.com",
+        "Reply-To": "News desk <news@example.com>",
+        "List-Unsubscribe": "<https://example.com/u/2c9b61>,\n <mailto:leave-2c9b61@example.com>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Feedback-ID": "7:news:example:example.com",
+    },
+    "list": {
+        "Sender": "posts-owner@example.com",
+        "List-Id": "Posts <posts.example.com>",
+        "List-Post": "<mailto:posts@example.com>",
+        "List-Help": "<mailto:posts-request@example.com?subject=help>",
+        "List-Owner": "<mailto:posts-owner@example.com>",
+        "List-Unsubscribe": "<https://example.com/u/77aa01>,\n <mailto:posts-leave@example.com>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Precedence": "list",
+    },
+    "auto": {"Auto-Submitted": "auto-generated"},
+    "form": {"Reply-To": "Visitor <visitor@example.com>"},
+}
+"""Header fields that a conforming message of a kind has besides."""
+
+
+def message(
+    sender: str, recipient: str, helo: str, extra: Mapping[str, Any], body: str | None, kind: str = "transactional"
+) -> bytes:
     """Return a message that conforms, with some header fields changed: text, None to leave out, a list for several."""
     domain = sender.rpartition("@")[2]
     header: dict[str, Any] = {
@@ -60,6 +102,10 @@ def message(sender: str, recipient: str, helo: str, peer: str, extra: Mapping[st
         "Content-Type": "text/plain; charset=utf-8",
         "Content-Transfer-Encoding": "7bit",
     }
+    if kind == "bulk" and body is None and not extra.keys() & {"Content-Type", "Content-Transfer-Encoding"}:
+        header["Content-Type"] = f"multipart/alternative; boundary=\"{BOUNDARY}\""
+        body = ALTERNATIVE
+    header.update(OF_KIND.get(kind, {}))
     header.update(extra)
     rows = [(name, one) for name, value in header.items() for one in (value if isinstance(value, list) else [value])]
     text = "".join(f"{name}: {value}\n" for name, value in rows if value is not None)
@@ -79,6 +125,7 @@ class Maker:
     def __init__(self, stream: str, settings: Mapping[str, Any], peer: str, helo: str, signed: Any) -> None:
         self.stream, self.peer, self.helo, self.signed = stream, peer, helo, signed
         self.author = str(settings["from"])
+        self.kind = str(settings.get("kind", "transactional"))
         self.mail_from = f"bounces@{settings.get('envelope', self.author.rpartition('@')[2])}"
 
     def trial(self, name: str, changes: Mapping[str, Any]) -> Trial:
@@ -172,7 +219,7 @@ class Maker:
         octets = one.pop("message", None)
         if octets is None:
             to = ", ".join(letter.recipients)
-            octets = message(self.author, to, helo, self.peer, one.pop("header", {}), one.pop("body", None))
+            octets = message(self.author, to, helo, one.pop("header", {}), one.pop("body", None), self.kind)
         elif isinstance(octets, str):
             octets = octets.encode("utf-8").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         if one.pop("sign", True):
