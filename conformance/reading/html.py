@@ -1,10 +1,14 @@
-"""HTML parts of a message: what people see of them, where their links lead, what does not belong there."""
+"""HTML parts of a message: what people see of them, where their links lead, what does not belong there.
+
+Read in one pass: the library's parser takes time that grows with the square of some texts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,7 +19,9 @@ __all__ = ["Html", "host_of", "links", "read_html", "urls"]
 
 _LARGEST = 1 << 20
 _MOST_LINKS = 500
-_SILENT = ("script", "style", "title", "head", "template")
+_SILENT = ("script", "style", "title", "template")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
+_ATTRIBUTE = re.compile(r"([^\s=/\"'<>]+)(?:[ \t\r\n]*=[ \t\r\n]*(\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))?")
 _URL = re.compile(r"\bhttps?://[^\s<>\"'\x00-\x1f]{1,2000}", re.IGNORECASE)
 
 
@@ -30,41 +36,29 @@ class Html:
     cut: bool = False
 
 
-class _Reader(HTMLParser):
+class _Reader:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.said: list[str] = []
         self.links: list[tuple[str, list[str]]] = []
         self.scripts = 0
-        self.silent: list[str] = []
         self.open = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take in what opens."""
-        self.scripts += tag == "script"
-        self.scripts += any(re.fullmatch(r"on[a-z]+", name) for name, _ in attrs)
-        if tag in _SILENT and len(self.silent) < 100:
-            self.silent.append(tag)
-        target = next((value or "" for name, value in attrs if name == "href"), None)
-        if tag in ("a", "area") and target is not None:
-            self.scripts += target.strip().lower().startswith("javascript:")
-            if len(self.links) < _MOST_LINKS:
-                self.links.append((target.strip(), []))
-                self.open = True
-        alternative = next((value or "" for name, value in attrs if name == "alt"), "")
-        if tag == "img" and alternative:
-            self.handle_data(alternative)
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.scripts += name == "script"
+        self.scripts += any(re.fullmatch(r"on[a-z]+", one) for one in attributes)
+        target = attributes.get("href", "")
+        if name in ("a", "area") and target:
+            self.scripts += target.lower().startswith("javascript:")
+            self.open = len(self.links) < _MOST_LINKS
+            if self.open:
+                self.links.append((target, []))
+        if name == "img" and attributes.get("alt"):
+            self.text(attributes["alt"])
 
-    def handle_endtag(self, tag: str) -> None:
-        """Take in what closes."""
-        if self.silent and self.silent[-1] == tag:
-            self.silent.pop()
-        self.open = self.open and tag != "a"
+    def end(self, name: str) -> None:
+        self.open = self.open and name != "a"
 
-    def handle_data(self, data: str) -> None:
-        """Take text in."""
-        if self.silent:
-            return
+    def text(self, data: str) -> None:
         self.said.append(data)
         if self.open:
             self.links[-1][1].append(data)
@@ -73,17 +67,49 @@ class _Reader(HTMLParser):
 def read_html(text: str) -> Html:
     """Read an HTML text as far as its bound; nothing in it is followed."""
     reader = _Reader()
-    try:
-        reader.feed(text[:_LARGEST])
-        reader.close()
-    except (AssertionError, ValueError, RecursionError):
-        # The library's own complaint about markup that it cannot make out.
-        return Html(" ".join(reader.said), _shown(reader), reader.scripts, cut=True)
-    return Html(" ".join(reader.said), _shown(reader), reader.scripts, cut=len(text) > _LARGEST)
+    for data, tag in _tokens(text[:_LARGEST]):
+        if tag is None:
+            reader.text(unescape(data))
+        elif tag[1]:
+            reader.end(tag[2].lower())
+        else:
+            reader.start(tag[2].lower(), _attributes(tag[3]))
+    shown = tuple((target, " ".join("".join(said).split())) for target, said in reader.links)
+    return Html(" ".join(reader.said), shown, reader.scripts, len(text) > _LARGEST)
 
 
-def _shown(reader: _Reader) -> tuple[tuple[str, str], ...]:
-    return tuple((target, " ".join("".join(said).split())) for target, said in reader.links)
+def _tokens(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:
+    """Yield text that is shown, and tags; comments and what stands inside silent elements are left out."""
+    at, lowered = 0, text.lower()
+    while at < len(text):
+        begun = text.find("<", at)
+        if begun < 0:
+            begun = len(text)
+        if begun > at:
+            yield text[at:begun], None
+        if text.startswith("<!--", begun):
+            at = _after(text, "-->", begun + 4)
+        elif (tag := _TAG.match(text, begun)) is not None:
+            yield "", tag
+            at = tag.end()
+            if tag[2].lower() in _SILENT and not tag[1]:
+                closing = lowered.find(f"</{tag[2].lower()}", at)
+                at = closing if closing >= 0 else len(text)
+        else:
+            at = _after(text, ">", begun) if text.startswith(("<!", "<?", "</"), begun) else begun + 1
+
+
+def _after(text: str, end: str, at: int) -> int:
+    """Return the place after an end; that of the text where there is none."""
+    found = text.find(end, at)
+    return found + len(end) if found >= 0 else len(text)
+
+
+def _attributes(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for match in _ATTRIBUTE.finditer(text):
+        found.setdefault(match[1].lower(), unescape((match[2] or "").strip("\"'")).strip())
+    return found
 
 
 def urls(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from email.header import Header, decode_header
 
 import pytest
@@ -95,21 +96,23 @@ windows-1252 ks_c_5601-1987 cp932 cp850 cp51932 shift_jis x-sjis euc-jp euc-kr e
 big5-hkscs hz-gb-2312 iso-2022-jp iso-2022-jp-2 iso-2022-kr iso-2022-cn koi8-r koi8-u koi7-switched macintosh
 x-mac-roman x-mac-cyrillic tis-620 viscii tcvn utf-7 utf-16 utf-16le utf-32 unicode-1-1-utf-7 iso-10646-ucs-2 cesu-8
 scsu ibm866 cp1252 ansi_x3.4-1968 latin1 unknown-8bit csisolatin1 hp-roman8 iso-ir-100 ibm-thai
-""".split()
+"""
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", KNOWN.split())
 def test_known_character_sets(name: str) -> None:
     assert charsets.lookup(name)
     assert charsets.lookup(name.upper())
 
 
-@pytest.mark.parametrize("name", ["", "x-made-up", "nobody", "utf-9", "rot13", "hex", "idna", "none", "utf\0", "a" * 99])
+@pytest.mark.parametrize("name", ["", "x-made-up", "nobody", "utf-9", "rot13", "hex", "idna", "utf\0", "a" * 99])
 def test_unknown_character_sets(name: str) -> None:
     assert charsets.lookup(name) is None
 
 
-@pytest.mark.parametrize(("name", "octets", "text"), [("windows-874", b"\xca\xc7", "สว"), ("windows-31j", b"\x87\x40", "①")])
+@pytest.mark.parametrize(
+    ("name", "octets", "text"), [("windows-874", b"\xca\xc7", "สว"), ("windows-31j", b"\x87\x40", "①")]
+)
 def test_names_that_python_lacks_decode(name: str, octets: bytes, text: str) -> None:
     charset = charsets.lookup(name)
     assert charset
@@ -125,7 +128,5 @@ def test_no_codec_says_nothing() -> None:
 @given(st.text(max_size=30), st.binary(max_size=20))
 def test_any_name_and_octets(name: str, octets: bytes) -> None:
     if charset := charsets.lookup(name):
-        try:
+        with suppress(UnicodeDecodeError):
             charsets.decoded(octets, charset)
-        except UnicodeDecodeError as error:
-            assert error.reason

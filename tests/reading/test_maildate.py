@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from email.utils import format_datetime, make_msgid, parsedate_to_datetime
 
 import pytest
@@ -80,10 +81,8 @@ def test_a_leap_second_is_lawful() -> None:
 
 @given(st.text(st.sampled_from("Mon, 02MarFeb:+-(GT)\\zZ\t"), max_size=40))
 def test_any_text_is_a_date_or_none(text: str) -> None:
-    try:
-        read_date(text)
-    except DateError as error:
-        assert str(error)
+    with suppress(DateError):
+        assert read_date(text).moment.tzinfo
 
 
 ZONES = st.integers(-1439, 1439).map(lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)))
@@ -110,7 +109,9 @@ def test_spans_in_words() -> None:
     assert (told(-5400), told(5 * 86400)) == ("1.5 hours", "5 days")
 
 
-@pytest.mark.parametrize("text", ["<a@example.com>", "<a.b$c@[192.0.2.1]>", "(made here) <a@example.com> (so)", "<=?x@a.example.com>"])
+@pytest.mark.parametrize(
+    "text", ["<a@example.com>", "<a.b$c@[192.0.2.1]>", "(made here) <a@example.com> (so)", "<=?x@a.example.com>"]
+)
 def test_lawful_ids(text: str) -> None:
     assert not fault(text)
     assert not slips(text)
@@ -160,11 +161,8 @@ def test_references() -> None:
 @given(st.text(st.sampled_from('<>@a.b"\\()[] \t\0'), max_size=30))
 def test_any_text_is_an_id_or_none(text: str) -> None:
     read_ids(text)
-    try:
-        read_id(text)
-    except MessageIdError as error:
-        assert fault(text) == str(error)
-    else:
+    with suppress(MessageIdError):
+        assert read_id(text).left
         assert not fault(text)
 
 
@@ -182,9 +180,7 @@ EXIM = (
     "(envelope-from <a@example.com>) id 1x-2; Mon, 02 Mar 2026 09:00:00 +0000"
 )
 LOCAL = "by mx1.example.com (Postfix, from userid 1000) id 4X; Mon, 02 Mar 2026 09:00:00 +0000"
-SENDMAIL = (
-    "(from root@localhost) by mx1.example.com (8.17/8.17/Submit) id 4X; Mon, 2 Mar 2026 09:00:00 GMT"
-)
+SENDMAIL = "(from root@localhost) by mx1.example.com (8.17/8.17/Submit) id 4X; Mon, 2 Mar 2026 09:00:00 GMT"
 
 
 @pytest.mark.parametrize("text", [POSTFIX, EXIM, LOCAL])

@@ -41,13 +41,16 @@ def test_lawful_types(text: str, name: str, parameters: dict[str, str]) -> None:
     assert {key: found.parameters[key] for key in parameters} == parameters
 
 
-@pytest.mark.parametrize("text", ["", "text", "text/", "text/plain charset=utf-8", "text/plain; charset", "a/b; c=d; c=e"])
+@pytest.mark.parametrize(
+    "text", ["", "text", "text/", "text/plain charset=utf-8", "text/plain; charset", "a/b; c=d; c=e"]
+)
 def test_types_with_a_fault(text: str) -> None:
     assert read_type(text).fault
 
 
 def test_parts_are_found_with_their_paths() -> None:
-    inner = "Content-Type: multipart/alternative; boundary=in\n\n--in\n\nplain\n--in\nContent-Type: text/html\n\n<p>\n--in--\n"
+    inner = "Content-Type: multipart/alternative; boundary=in\n\n"
+    inner += "--in\n\nplain\n--in\nContent-Type: text/html\n\n<p>\n--in--\n"
     found = parts(MIXED.format("out", f"pre\n--out\n{inner}--out\nContent-Type: image/png\n\nx\n--out--\npost"))
     assert [(part.path, part.type.name) for part in found.parts] == [
         ("1.1", "text/plain"),

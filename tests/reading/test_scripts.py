@@ -17,12 +17,12 @@ from conformance.reading.mime import structure
 from conformance.reading.scripts import mixed_label, mixed_scripts
 
 ONE = """
-example bücher пример παράδειγμα 例え 例子 一〇八 佐々木 〆切 カード shopの店 ㄅㄆㄇ注音 台灣ㄅabc 한국韓國 shop한국 ١٢٣عرب مثال١
-שלום ตัวอย่าง उदाहरण 123 a-b ß café naïve2 ラーメンshop 日本
-""".split()
+example bücher пример παράδειγμα 例え 例子 一〇八 佐々木 〆切 カード shopの店 ㄅㄆㄇ注音 台灣ㄅabc 한국韓國 shop한국
+١٢٣عرب مثال١ שלום ตัวอย่าง उदाहरण 123 a-b ß café naïve2 ラーメンshop 日本
+"""
 
 
-@pytest.mark.parametrize("label", ONE)
+@pytest.mark.parametrize("label", ONE.split())
 def test_labels_that_are_fine(label: str) -> None:
     assert not mixed_scripts(label)
 
@@ -73,7 +73,7 @@ def test_html_takes_bounded_time() -> None:
     for piece in ("<", "<a ", "<a href=x>", "&", "<!--", "<![", "</", "<a b='", "<script>", "]]>", "<a\t=", "http://"):
         html.read_html(piece * (1_100_000 // len(piece)))
         html.urls(piece * (1_100_000 // len(piece)))
-    assert time.process_time() - began < 120
+    assert time.process_time() - began < 60
 
 
 @given(st.text(st.sampled_from("<>&;!-[]/='\"ascript href#x\0 "), max_size=60))
@@ -141,7 +141,7 @@ def test_any_list_field(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "pretence"),
     [
-        ("billing@bank.example.org <a@example.com>", ""),
+        ("billing@bank.example.org <a@example.com>", "another domain"),
         ('"billing@bank.org" <a@example.com>', "another domain"),
         ('"=?utf-8?Q?billing=40bank.org?=" <a@example.com>', "another domain"),
         ('"a@mail.example.com" <a@example.com>', ""),

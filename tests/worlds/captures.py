@@ -103,7 +103,7 @@ def message(
         "Content-Transfer-Encoding": "7bit",
     }
     if kind == "bulk" and body is None and not extra.keys() & {"Content-Type", "Content-Transfer-Encoding"}:
-        header["Content-Type"] = f"multipart/alternative; boundary=\"{BOUNDARY}\""
+        header["Content-Type"] = f'multipart/alternative; boundary="{BOUNDARY}"'
         body = ALTERNATIVE
     header.update(OF_KIND.get(kind, {}))
     header.update(extra)
