@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
 
 from conformance.receiver.scenario import Version
+from conformance.receiver.tls import told
 
 
 class Certificates:
@@ -48,6 +49,7 @@ class Certificates:
         # A session that is resumed shows no full handshake.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+        context.set_info_callback(told)
         leaf, key, above = self._leaf(kind, name)
         context.use_certificate(leaf)
         context.use_privatekey(key)  # type: ignore[arg-type]  # any kind of key that SSL knows

@@ -9,6 +9,8 @@ from conformance.receiver.limits import Limits
 from conformance.receiver.wire import Wire
 
 _END = b"\r\n.\r\n"
+_MARGIN = 64 * 1024
+"""Octets that are kept beyond the limit: doubled dots do not count towards a message's size (RFC 1870 section 5)."""
 
 
 class Budget:
@@ -31,7 +33,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Body:
-    """A message as it comes in. ``limit`` is what is kept of it at most; more is counted."""
+    """A message as it comes in. Of one that is much larger than ``limit`` octets the beginning is kept."""
 
     limit: int
     limits: Limits
@@ -47,10 +49,16 @@ class Body:
         """Whether not all of it was kept."""
         return self.size > len(self.octets)
 
+    def too_large(self, how: str) -> bool:
+        """Whether the message, which came with DATA or BDAT, is larger than the limit."""
+        dots = self.octets.count(b"\r\n.") + self.octets.startswith(b".") if how == "DATA" else 0
+        return self.truncated or len(self.octets) - dots - (2 if dots else 0) > self.limit
+
     def add(self, at: float, octets: bytes) -> None:
         """Take octets that came at once."""
         self.size += len(octets)
-        kept = octets[: max(self.limit - len(self.octets), 0)] if not self.starved else b""
+        room = max(self.limit + _MARGIN - len(self.octets), 0) if self.limit and not self.starved else 0
+        kept = octets[:room]
         if self.budget.take(len(kept)):
             self.octets += kept
         else:

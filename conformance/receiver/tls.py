@@ -59,7 +59,10 @@ class TlsError(Exception):
 
 
 class Channel:
-    """One TLS connection. ``write`` takes what is to go out; ``seen`` is what was seen of the client."""
+    """One TLS connection. ``write`` takes what is to go out; ``seen`` is what was seen of the client.
+
+    The context has :func:`told` as its info callback.
+    """
 
     def __init__(self, context: SSL.Context, write: Callable[[bytes], None], at: float) -> None:
         self.seen = Tls(at)
@@ -69,7 +72,6 @@ class Channel:
         self._write = write
         self._first = b""
         self._answer = b""
-        context.set_info_callback(_told)
         self._connection = SSL.Connection(context, None)
         self._connection.set_app_data(self)
         self._connection.set_accept_state()
@@ -105,7 +107,7 @@ class Channel:
         """Note why the handshake failed."""
         self.seen = replace(self.seen, error=error)
 
-    def told(self, alert: int) -> None:
+    def alerted(self, alert: int) -> None:
         """Note an alert of the client."""
         if alert:
             self.seen = replace(self.seen, alert=ALERTS.get(alert, str(alert)))
@@ -157,9 +159,10 @@ class Channel:
             self._write(octets)
 
 
-def _told(connection: SSL.Connection, where: int, value: int) -> None:
+def told(connection: SSL.Connection, where: int, value: int) -> None:
+    """Tell the channel of a connection that the client sent an alert."""
     if where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT:
-        connection.get_app_data().told(value & 0xFF)
+        connection.get_app_data().alerted(value & 0xFF)
 
 
 def _text(error: SSL.Error) -> str:

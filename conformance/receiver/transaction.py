@@ -111,7 +111,7 @@ class Mail:
             await read_data(self._wire, body)
         finally:
             self._close_body()
-        await self._finish(body)
+        await self._finish(body, "DATA")
 
     async def bdat(self, argument: str) -> None:
         """Take a chunk, and answer it."""
@@ -144,7 +144,7 @@ class Mail:
             raise
         if last:
             self._close_body()
-            await self._finish(body)
+            await self._finish(body, "BDAT")
         else:
             await self._talk.reply(Reply.of(250, "2.0.0", f"{size} octets"), "BDAT")
 
@@ -236,11 +236,11 @@ class Mail:
         self._recorder.note(self._wire.now, f"{body.size} octets of message")
         self._recorder.transaction(wire=wire, chunks=tuple(body.chunks), size=body.size, truncated=body.truncated)
 
-    async def _finish(self, body: Body) -> None:
+    async def _finish(self, body: Body, how: str) -> None:
         """Answer the end of a message: 250 once it is kept durably, and never else."""
         await self._talk.pause(max(scenario_of(grant).dot_pause for grant in self._grants))
         act = self._act(Step.DOT)
-        if body.starved or body.truncated:
+        if body.starved or body.too_large(how):
             await self._answer_end(_NO_ROOM if body.starved else _TOO_LARGE)
         elif act:
             await self._talk.play(act, END_OF_DATA, self._note_end)

@@ -143,20 +143,23 @@ async def deliver(client: Client, *recipients: str, body: bytes = b"Subject: x\r
     return await client.ask(body + b".")
 
 
-def played(
-    scenario: str,
-    do: Callable[[Receiver, Client], Awaitable[Any]],
-    *,
-    n: int = 1,
-    limits: Limits | None = None,
-) -> tuple[Capture, Any]:
-    """Play a scenario for token t1 to a client that has connected; return the session and what ``do`` returned."""
+Doing = Callable[[Receiver, Client], Awaitable[Any]]
 
-    async def play() -> tuple[Capture, Any]:
-        async with receiving(limits) as receiver:
-            receiver.grant("t1", scenario, n)
-            async with dialling(receiver) as client:
-                result = await do(receiver, client)
-            return await receiver.session(), result
 
-    return asyncio.run(play())
+def played(scenario: str, do: Doing, *, n: int = 1, limits: Limits | None = None) -> tuple[Capture, Any]:
+    """Play a scenario for token t1 to a client that has connected; return the last session and what ``do`` returned."""
+    return asyncio.run(_play(scenario, do, n, limits))[1:]
+
+
+def played_all(scenario: str, do: Doing) -> list[Capture]:
+    """Play a scenario for token t1 to a client that has connected; return all sessions."""
+    return asyncio.run(_play(scenario, do, 1, None))[0]
+
+
+async def _play(scenario: str, do: Doing, n: int, limits: Limits | None) -> tuple[list[Capture], Capture, Any]:
+    async with receiving(limits) as receiver:
+        receiver.grant("t1", scenario, n)
+        async with dialling(receiver) as client:
+            result = await do(receiver, client)
+        last = await receiver.session()
+        return receiver.captures, last, result
