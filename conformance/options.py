@@ -188,6 +188,13 @@ OPTIONS: tuple[Option, ...] = (
         number=True,
     ),
     Option("budget", "Time for the whole run, such as 20m; what is not reached by then stays open (exit 2).", "TIME"),
+    Option(
+        "confirm",
+        "Seconds after which what is newly broken is looked at again, before it counts.",
+        "SECONDS",
+        default=30.0,
+        number=True,
+    ),
     Option("resume", "Use what an interrupted run of the last hour has gathered.", flag=True, default=False),
     Option("quiet-ok", "Say nothing unless something is new, fixed or unknown: for cron.", flag=True, default=False),
     Option(

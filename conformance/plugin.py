@@ -174,6 +174,17 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, N
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Look again at what is newly broken when everything has been judged once."""
+    done = yield
+    if (run := session.config.stash.get(RUN, None)) is not None and not session.config.option.collectonly:
+        from conformance.confirm import confirm
+
+        confirm(run, session.items, run.settings["confirm"])
+    return done
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -25,6 +25,7 @@ from conformance.catalogue import checks
 from conformance.check import Check, Level
 from conformance.facts.answer import Answer
 from conformance.facts.gather import Gathered, Limits, gather, parse_server
+from conformance.facts.health import failing
 from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
@@ -159,7 +160,7 @@ class Run:
     @property
     def keeps_history(self) -> bool:
         """Whether the results of this run are compared with those of the runs before it, and by the runs after it."""
-        return not self.settings["report-dir"] and not self.settings["replay"]
+        return not (self.settings["report-dir"] or self.settings["replay"] or failing(self.store))
 
     def make_folder(self) -> None:
         """Make the folder for results, and keep other runs of the inventory away. Raises UsageError."""
@@ -195,6 +196,7 @@ class Run:
             "profiles": list(self.profiles),
             "rules": rules_version(),
             "probe": self.gathering.probe,
+            "inconclusive": failing(self.store),
             "resolvers": list(self.gathering.resolvers),
             **told_of_proposed(self.settings, self.gathering),
             "notes": [*self.notes, *self.gathering.notes, *self.gathering.defects],
@@ -237,6 +239,10 @@ class Run:
                 if self.results is not None:
                     write_atomic(self.folder / "facts.json", dump(self.store, self.gathering))
                     self.results.write(exit_status=2)
+
+    def gather_into(self, store: Store, wanted: Sequence[Wanted]) -> None:
+        """Gather some facts once more, into a store of their own."""
+        gather(list({one.key: one for one in wanted}.values()), self.fleet, store, self.limits(), Gathering(), _mute)
 
     def _resume(self) -> None:
         """Begin with what an interrupted run has gathered, but for what it could not look at."""
@@ -366,6 +372,10 @@ def facts_of(case: Case) -> list[Wanted]:
     if case.subject is None or isinstance(case.subject, Nobody):
         return []
     return [want(fact, case.subject) for fact in case.facts]
+
+
+def _mute(_progress: str) -> None:
+    pass
 
 
 def split(names: str | None) -> tuple[str, ...]:

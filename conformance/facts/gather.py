@@ -9,7 +9,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,6 +203,16 @@ class Gathered:
         if entry.missing is not None:
             raise entry.missing
         return entry.value
+
+    @contextmanager
+    def seeing(self, store: Store) -> Iterator[None]:
+        """See another store for a while."""
+        before = self.store, self._entries
+        self.store, self._entries = store, {}
+        try:
+            yield
+        finally:
+            self.store, self._entries = before
 
     def evidence(self, wanted: Iterable[Wanted]) -> list[str]:
         """Return what the given facts were made of: ``dns:QUESTION`` and ``smtp:HOST:PORT``, each once."""

@@ -279,6 +279,14 @@ class World:
 
         return _in_loop(self._loop, copy())
 
+    def load(self, origin: str, text: str) -> None:
+        """Replace a zone."""
+
+        async def load() -> None:
+            self._services.authority.load(origin, text)
+
+        _in_loop(self._loop, load())
+
     def contacts(self) -> list[Contact]:
         """Return the SMTP connections that were made so far."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.check import Level
-from conformance.report.text import plural
+from conformance.report.text import plural, printable
 
 Results = Mapping[str, Any]
 """The content of ``results.json``."""
@@ -168,3 +168,10 @@ def changed(results: Results) -> list[str]:
     parts = [f"{changes['new']:,} new", f"{fixed:,} fixed", f"{changes['known']:,} known"]
     parts += [f"{changes['flapping']:,} flapping"] if changes["flapping"] else []
     return [f"Since the run of {changes['before']}: {', '.join(parts)}."]
+
+
+def inconclusive(results: Results) -> list[str]:
+    """Return why a run as a whole says nothing of the fleet, in a sentence; nothing for any other run."""
+    why = results["run"].get("inconclusive")
+    told = "this run says nothing of the fleet, neither that something is broken nor that it is fixed"
+    return [f"? {printable(why)}: {told}."] if why else []

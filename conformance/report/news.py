@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.report.grouping import WORST, Result, Results, causes, changed, verdict
+from conformance.report.grouping import WORST, Result, Results, causes, changed, inconclusive, verdict
 from conformance.report.text import clip, plural, printable
 
 MOST = 20
@@ -17,6 +17,8 @@ _MARKS = {"fail": "F", "advice": "a"}
 
 def new_findings(results: Results) -> list[Result]:
     """Return the findings that are new, worst first; all that fail where there was no run before."""
+    if results["run"].get("inconclusive"):
+        return []
     compared = "changes" in results
     wanted = ("change", "new") if compared else ("outcome", "fail")
     found = [one for one in results["results"] if one.get(wanted[0]) == wanted[1]]
@@ -38,6 +40,8 @@ def is_news(results: Results) -> bool:
 
 def subject(results: Results) -> str:
     """Return the news in one line: numbers, and the worst rule."""
+    if results["run"].get("inconclusive"):
+        return "mailconform: the run is undetermined"
     found, gone = new_findings(results), fixed(results)
     worst = f": {found[0]['check']} {found[0]['subject']}" if found else ""
     numbers = ", ".join(filter(None, (f"{len(found)} new" if found else "", f"{len(gone)} fixed" if gone else "")))
@@ -46,6 +50,8 @@ def subject(results: Results) -> str:
 
 def lines(results: Results, report: str | os.PathLike[str] | None = None) -> list[str]:
     """Return the news as lines of text without control characters."""
+    if dark := inconclusive(results):
+        return [subject(results), *dark, *_ending(results, report)]
     out = [subject(results), *changed(results)]
     found, gone = new_findings(results), fixed(results)
     out += [f"{_MARKS.get(one['outcome'], '-')} {_about(one)}" for one in found[:MOST]]
@@ -53,12 +59,15 @@ def lines(results: Results, report: str | os.PathLike[str] | None = None) -> lis
     out += [f"+ fixed: {printable(one['check'])} {printable(one['subject'])}" for one in gone[:MOST]]
     out += [f"and {len(gone) - MOST:,} more that are fixed"] if len(gone) > MOST else []
     if results["run"]["exit"] == 6:
-        dark = [cause for cause in causes(results) if cause.gating]
-        out += [f"? {clip(printable(one.text), _WIDTH)} ({plural(len(one.results), 'check')})" for one in dark[:MOST]]
-    if report is not None:
-        out.append(f"Report: {printable(os.fspath(report), 4096)}")
+        gating = [cause for cause in causes(results) if cause.gating]
+        out += [f"? {clip(printable(one.text), _WIDTH)} ({plural(len(one.results), 'check')})" for one in gating[:MOST]]
+    return [*out, *_ending(results, report)]
+
+
+def _ending(results: Results, report: str | os.PathLike[str] | None) -> list[str]:
     run = results["run"]
-    return [*out, f"exit {run['exit']}: {printable(run['exit_text'])}"]
+    where = [f"Report: {printable(os.fspath(report), 4096)}"] if report is not None else []
+    return [*where, f"exit {run['exit']}: {printable(run['exit_text'])}"]
 
 
 def _about(one: Result) -> str:

@@ -72,6 +72,10 @@ class Results:
         if time.monotonic() - self._written > WRITE_EVERY:
             self.write(exit_status=2)
 
+    def of(self, nodeid: str) -> dict[str, Any] | None:
+        """Return the result of a check, None where there is none yet."""
+        return self.results[self._places[nodeid]] if nodeid in self._places else None
+
     def counts(self) -> dict[str, int]:
         """Return how many results there are of each outcome."""
         counted = Counter(result["outcome"] for result in self.results)
@@ -93,6 +97,8 @@ class Results:
             return 5
         if gate_none:
             return 0
+        if self.run.get("inconclusive"):
+            return 6
         if counts["fail"]:
             return 1
         unknown = any(

@@ -52,6 +52,8 @@ def _judged(document: Results) -> tuple[int, str]:
     run, counts = document["run"], document["counts"]
     if run["exit"] in (2, 3, 4, 5) or not run["complete"]:
         return UNKNOWN, f"{run['exit_text']}"
+    if run.get("inconclusive"):
+        return UNKNOWN, clip(printable(run["inconclusive"]), _WIDTH)
     if counts["fail"]:
         rules = dict.fromkeys(result["check"] for result in document["results"] if result["outcome"] == "fail")
         changes = document.get("changes")

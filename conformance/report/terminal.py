@@ -19,6 +19,7 @@ from conformance.report.grouping import (
     causes,
     changed,
     groups,
+    inconclusive,
     sentence,
     verdict,
 )
@@ -52,6 +53,8 @@ def lines(
     width = max(width, _NARROWEST)
     found = groups(results)
     reasons = causes(results)
+    if results["run"].get("inconclusive"):
+        return _inert([*inconclusive(results), *_summary(results, report_path)])
     if quiet:
         return _inert([*_headline(results), *_short_findings(found, color), *_short_causes(reasons, color)])
     entries = [_finding(group, color, width) for group in found if group.outcome == "fail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -141,3 +142,61 @@ def test_a_run_out_of_budget_is_partial_and_is_gone_on_with(night: Any, world: W
     assert resumed.outcomes["ptr.exists mx1.example.com/203.0.113.1"] == "pass"
     assert f"goes on with what reports/{folder.name} has gathered" in " ".join(resumed.document["run"]["notes"])
     assert "there is no interrupted run" in " ".join(night("--resume").document["run"]["notes"])
+
+
+def test_a_resolver_that_died_makes_one_message_and_no_findings(tmp_path: Path) -> None:
+    hosts = fleet.numbered(*range(1, 30))
+    fleet.inventory(tmp_path / "hosts.json", hosts)
+    last = [number for number in range(1, 30) if number > 12]
+    faults = [f"{number}.113.0.203.in-addr.arpa. drop" for number in last]
+    faults += [f"mx{number}.example.com. drop" for number in last]
+    with fleet.served(faults=faults) as world:
+        options = (*COMMAND, "--inventory=hosts.json", "--rules=ptr.*", "--rules=helo.*", "--quiet-ok")
+        ran = fleet.run(*options, cwd=tmp_path, environ=fleet.environment(world))
+    assert ran.status == 6
+    assert any(result["outcome"] == "fail" for result in ran.results)
+    first, told, *rest = ran.out.splitlines()
+    assert first.startswith("mailconform: ")
+    assert told.startswith(f"? {world.resolver} left ")
+    assert told.endswith(
+        "questions without an answer: this run says nothing of the fleet, neither that something is "
+        "broken nor that it is fixed."
+    )
+    assert len(rest) == 2
+    assert not (tmp_path / "reports" / "history.sqlite").exists()
+
+
+@pytest.fixture
+def flicker(tmp_path: Path) -> Any:
+    """A night in which the PTR record of mx1 was there the night before, and is gone when it is asked for."""
+
+    def flicker(comes_back: bool) -> tuple[fleet.Ran, fleet.Ran]:
+        fleet.inventory(tmp_path / "hosts.json", fleet.numbered(1))
+        options = (*COMMAND, "--inventory=hosts.json", "--rules=ptr.exists", "--confirm=3")
+        with fleet.served() as world:
+            environ = fleet.environment(world)
+            first = fleet.run(*options, cwd=tmp_path, environ=environ)
+            world.load("113.0.203.in-addr.arpa.", "")
+            process = fleet.start(options, tmp_path, environ)
+            while not any(query.rcode == "NXDOMAIN" for query in world.queries()):
+                time.sleep(0.05)
+            if comes_back:
+                world.load("113.0.203.in-addr.arpa.", "1 PTR mx1.example.com.")
+            return first, fleet.ended(process, tmp_path / "reports/latest")
+
+    return flicker
+
+
+def test_what_is_seen_once_alone_is_unknown(flicker: Any) -> None:
+    first, second = flicker(comes_back=True)
+    assert first.status == 0
+    assert second.status == 6, second.said
+    (result,) = second.results
+    assert result["outcome"] == "undetermined"
+    assert result["seen"].startswith("two looks disagree: first 1.113.0.203.in-addr.arpa PTR answered NXDOMAIN")
+
+
+def test_what_is_seen_twice_is_reported(flicker: Any) -> None:
+    _, second = flicker(comes_back=False)
+    assert second.status == 1
+    assert [one["change"] for one in second.results] == ["new"]

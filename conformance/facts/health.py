@@ -1,0 +1,30 @@
+"""Whether the name servers of a run were fit to be believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from conformance.facts.answer import Status
+from conformance.facts.store import Store
+
+SHARE = 0.2
+"""Part of its questions that a resolver may leave without an answer: single zones fail every night."""
+LEAST = 50
+"""Questions below which a share says nothing."""
+
+
+def failing(store: Store) -> str:
+    """Return which resolver failed on more than a fifth of its questions; nothing where all were fit.
+
+    A run that leaned on such a one says nothing of the fleet: neither that something is broken, nor that it is fixed.
+    """
+    asked: Counter[str] = Counter()
+    open_: Counter[str] = Counter()
+    for answer in store.answers.values():
+        asked[answer.server] += 1
+        open_[answer.server] += answer.status is Status.UNDETERMINED
+    for server, number in asked.items():
+        if number >= LEAST and open_[server] > SHARE * number:
+            who = server or "the resolver"
+            return f"{who} left {open_[server]:,} of {number:,} questions without an answer"
+    return ""
