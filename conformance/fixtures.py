@@ -8,11 +8,13 @@ import pytest
 
 from conformance.asked import RUN
 from conformance.check import NotApplicable
+from conformance.facts.behaviours import BEHAVIOURS, Behaviour
 from conformance.facts.delivery import Delivery
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
+from conformance.facts.greeted import Greeted, MailFrom
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
 from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
@@ -22,6 +24,7 @@ from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
+from conformance.facts.tried import Tried
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
 from conformance.reading.message import Message
 from conformance.reading.mime import Structure
@@ -305,6 +308,18 @@ def domains_named(gathered: Gathered, probe: Probe) -> tuple[tuple[str, str], ..
     return cast(tuple[tuple[str, str], ...], gathered("domains_named", probe))
 
 
+@pytest.fixture
+def greeted(gathered: Gathered, probe: Probe) -> Greeted:
+    """The name that the delivery greeted with, and its addresses in DNS."""
+    return cast(Greeted, gathered("greeted", probe))
+
+
+@pytest.fixture
+def mail_from(gathered: Gathered, probe: Probe) -> MailFrom:
+    """The envelope sender of the delivery with the domain in it."""
+    return cast(MailFrom, gathered("mail_from", probe))
+
+
 def _trial_fixture(name: str, recipe: Recipe) -> Any:
     def trial(gathered: Gathered, stream: Stream) -> Trial:
         return cast(Trial, gathered(fixture_name(name), stream))
@@ -314,4 +329,14 @@ def _trial_fixture(name: str, recipe: Recipe) -> Any:
     return pytest.fixture(trial)
 
 
+def _behaviour_fixture(name: str, behaviour: Behaviour) -> Any:
+    def view(gathered: Gathered, stream: Stream) -> Tried:
+        return cast(Tried, gathered(name, stream))
+
+    view.__name__ = name
+    view.__doc__ = behaviour.about
+    return pytest.fixture(view)
+
+
+globals().update({name: _behaviour_fixture(name, behaviour) for name, behaviour in BEHAVIOURS.items()})
 globals().update({fixture_name(name): _trial_fixture(name, recipe) for name, recipe in TRIALS.items()})

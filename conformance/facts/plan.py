@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.facts import delivery, dkim, dmarc, domain, greeting, message, reverse, servercert, spf
+from conformance.facts import delivery, dkim, dmarc, domain, greeted, greeting, message, reverse, servercert, spf
+from conformance.facts.behaviours import BEHAVIOURS
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, fixture_name
+from conformance.facts.tried import made
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Stream
 from conformance.outcome import NotApplicable
 from conformance.reading.hostname import is_ip_text
@@ -59,9 +60,7 @@ def _author(_fleet: Fleet, subject: Domain) -> Any:
 
 def _trying(name: str) -> Builder:
     async def trial(ask: Asker, stream: Stream) -> Trial:
-        if not any(fnmatchcase(name, pattern) for pattern in stream.trials):
-            raise NotApplicable(f"the trial {name} is not among the trials of the stream in mailconform_streams")
-        return (await ask.trial(stream.probes[0], name)).watched()
+        return (await made(ask, stream, name)).watched()
 
     return trial
 
@@ -103,7 +102,10 @@ FACTS: Mapping[str, Fact] = {
     "message_ids": Fact(message.message_ids),
     "bcc_copies": Fact(message.bcc_copies),
     "domains_named": Fact(message.domains_named),
+    "greeted": Fact(greeted.greeted),
+    "mail_from": Fact(greeted.mail_from),
     **{fixture_name(name): Fact(_trying(name)) for name in TRIALS},
+    **{name: Fact(one.kind.of(*one.trials)) for name, one in BEHAVIOURS.items()},
 }
 """Facts by the name of the fixture that gives them."""
 

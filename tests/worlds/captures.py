@@ -1,8 +1,8 @@
 """Captured trials for worlds: what a stream that conforms does with every receiver, and what a world changes in that.
 
 A world says under ``trials``, by ``HOST/STREAM TRIAL``, what differs: ``sessions`` (a list of mappings, see
-:func:`session`), ``letters`` (how many), ``until`` (seconds after the last letter), or any field of
-:class:`conformance.facts.trial.Trial`.
+:meth:`Maker.session`), ``returns`` (likewise, bounces), ``letters`` (how many), ``letter`` (fields of all of them),
+``until`` (seconds after the last letter), or any field of :class:`conformance.facts.trial.Trial`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
-from conformance.facts.trial import Letter, Trial
+from conformance.facts.trial import Letter, State, Trial
 from conformance.facts.trials import TRIALS, Recipe
 from conformance.receiver.capture import (
     Capture,
@@ -27,12 +27,11 @@ from conformance.receiver.capture import (
     Tls,
     Transaction,
 )
+from tests.worlds.conduct import AGAIN, bounce, conforming, dialogue
 
 BEGAN = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
 PROBE_DOMAIN = "conform.example.net"
 EXTENSIONS = ("PIPELINING", "SIZE 20480000", "STARTTLS", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8")
-AGAIN = 600
-"""Seconds between two attempts of a host that conforms."""
 
 
 def moment(seconds: float) -> str:
@@ -131,27 +130,42 @@ class Maker:
     def trial(self, name: str, changes: Mapping[str, Any]) -> Trial:
         """Return a trial: that of a stream that conforms, with some of it changed."""
         recipe = TRIALS[name]
-        given = dict(changes)
-        letters = [
-            self.letter(name, recipe, number) for number in range(given.pop("letters", recipe.letters + recipe.again))
-        ]
-        sessions = given.pop("sessions", None)
+        given = conforming(name, recipe) | dict(changes)
+        count, fields_of_letters = given.pop("letters", recipe.letters + recipe.again), given.pop("letter")
+        letters = [replace(self.letter(name, recipe, number), **fields_of_letters) for number in range(count)]
+        sessions, returns = given.pop("sessions"), given.pop("returns")
         until = moment(given.pop("until", max(recipe.wait, 1.0)) + AGAIN * len(letters))
-        if sessions is None:
-            sessions = list(conforming(name, recipe))
         captures = tuple(self.session(name, number, letters, one) for number, one in enumerate(sessions))
-        return Trial(self.stream, name, letters=tuple(letters), captures=captures, until=until, **given)
+        bounces = tuple(self.bounce(name, number, letters[0], one) for number, one in enumerate(returns))
+        return Trial(
+            self.stream,
+            name,
+            state=State(given.pop("state", "watched")),
+            letters=tuple(letters),
+            captures=captures,
+            returns=bounces,
+            until=until,
+            **given,
+        )
+
+    def bounce(self, name: str, number: int, letter: Letter, given: Mapping[str, Any]) -> Capture:
+        """Return a session that brings a bounce to a letter's sender; ``given`` as in :meth:`session`."""
+        returned = Letter(letter.handed, "", (letter.sender,), (letter.return_token,))
+        one = {"at": 3 + number, "id": f"{self.stream}-{name}-r{number}", "message": bounce(letter, self.helo)}
+        return self.session(name, number, [returned], one | dict(given))
 
     def letter(self, name: str, recipe: Recipe, number: int) -> Letter:
         """Return what the host was given to send."""
         tokens = tuple(token(name, 10 * number + place) for place in range(recipe.recipients))
-        domain = f"{name.replace('-', '')}.{PROBE_DOMAIN}"
+        label = name.replace("-", "")
+        turns = 2 if recipe.route == "two-domains" else 1
+        domains = [f"{label}{place % turns or ''}.{PROBE_DOMAIN}" for place in range(recipe.recipients)]
         returns = f"r{tokens[0]}" if recipe.sender == "receiver" else ""
         senders = {"null": "", "receiver": f"{returns}@returns.{PROBE_DOMAIN}"}
         return Letter(
             moment(number * AGAIN),
             senders.get(recipe.sender, self.mail_from),
-            tuple(f"{one}@{domain}" for one in tokens),
+            tuple(f"{one}@{domain}" for one, domain in zip(tokens, domains, strict=True)),
             tokens,
             return_token=returns,
         )
@@ -192,7 +206,6 @@ class Maker:
             "hellos": tuple(_hellos(one.pop("hellos", None), helo, bool(tls), codes)),
             "tls": _tls(tls) if begun else None,
             "early": tuple(Early(*early) for early in one.pop("early", ())),
-            "lines": tuple(Line(*line) for line in one.pop("lines", ())),
             "ended": Ended.QUIT,
         }
         if transactions is None:
@@ -200,7 +213,10 @@ class Maker:
         made["transactions"] = tuple(self.transaction(letter, codes, helo, entry) for entry in transactions)
         if "ended" in rest:
             rest["ended"] = Ended(rest["ended"])
-        return Capture(**(made | rest))
+        lines = one.pop("lines", None)
+        capture = Capture(**(made | rest))
+        shown = tuple(Line(*line) for line in lines) if lines is not None else dialogue(capture, codes["banner"])
+        return replace(capture, lines=shown)
 
     def transaction(self, letter: Letter, codes: Mapping[str, Any], helo: str, given: Mapping[str, Any]) -> Transaction:
         """Return one mail transaction; ``given`` as in :meth:`session`."""
@@ -266,30 +282,6 @@ def _tls(given: Any) -> Tls | None:
     shown = ClientHello(**{key: tuple(value) if isinstance(value, list) else value for key, value in hello.items()})
     cipher = "TLS_AES_256_GCM_SHA384" if entry.get("version") else ""
     return Tls(**({"at": 10.0, "hello": shown, "cipher": cipher} | entry))
-
-
-def conforming(name: str, recipe: Recipe) -> Iterator[Mapping[str, Any]]:
-    """Yield the sessions of a host that conforms."""
-    verb, _, step = recipe.scenario.rpartition("-")
-    code = {"banner": 554}.get(step, 550) if verb == "refuse" else {"tempfail": 451, "busy": 421}.get(verb, 250)
-    dropped = {"ended": "dropped"} if verb in ("drop", "busy") else {}
-    if verb in ("tempfail", "busy", "refuse", "drop"):
-        failing = {"dot" if step == "body" else step: 0 if verb == "drop" else code}
-        yield {"at": 1, "codes": failing, **dropped}
-        if verb != "refuse":
-            yield {"at": 1 + AGAIN}
-    elif verb == "greylist":
-        yield from ({"at": 1 + AGAIN * number, "codes": {"rcpt": 451}} for number in range(int(step)))
-        yield {"at": 1 + AGAIN * int(step)}
-    elif recipe.scenario in ("no-starttls", "starttls-454", "no-extensions"):
-        yield {"at": 1, "tls": False}
-    elif recipe.scenario in ("tls-10",):
-        yield {"at": 1, "tls": {"version": "", "error": "protocol version"}, "codes": {"mail": 0}, "ended": "handshake"}
-        yield {"at": 2, "tls": False}
-    elif (letters := recipe.letters + recipe.again) > 1:
-        yield from ({"at": 1 + AGAIN * number, "letter": number} for number in range(letters))
-    elif recipe.route != "mx-null":
-        yield {"at": 1}
 
 
 def trials(maker: Maker, changes: Mapping[str, Any]) -> Iterator[Trial]:

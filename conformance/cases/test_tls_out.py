@@ -1,0 +1,159 @@
+"""TLS in a host's own sessions. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.check import check, listed, seen
+
+if TYPE_CHECKING:
+    from conformance.facts.handshakes import Handshakes
+
+
+@check(
+    "G: must",
+    "OR: info",
+    "NCSC: info",
+    "CSA: info",
+    "RFC3207 4: should",
+    fix="Use TLS where it is offered (Postfix: smtp_tls_security_level = may or dane, Exim: no hosts_avoid_tls).",
+)
+def test_tls_out_used(encryption: Handshakes) -> None:
+    """Mail goes out inside TLS where the receiver offers it.
+
+    Google asks it of all senders.
+    """
+    clear = encryption.unused
+    assert not clear, seen(clear[0])
+
+
+@check(
+    "RFC8996 5: must",
+    "RFC9325 3.1.1: must",
+    "NCSC-NL: info",
+    "OR: info",
+    fix="Let the client speak TLS 1.2 and 1.3 (Postfix: smtp_tls_protocols = >=TLSv1.2, Exim: tls_require_ciphers).",
+)
+def test_tls_out_12(tls_12: Handshakes) -> None:
+    """Sessions come to TLS 1.2 or later.
+
+    The versions before are broken and forbidden.
+    """
+    old = tls_12.without("TLSv1.2")
+    assert not old, seen(listed(old, 2))
+
+
+@check(
+    "RFC9325 3.1.1: should",
+    "NCSC-NL: info",
+    fix="Let the client speak TLS 1.3: OpenSSL 1.1.1 or GnuTLS 3.6.5 and later do, unless told not to.",
+)
+def test_tls_out_13(tls_13: Handshakes) -> None:
+    """The client offers TLS 1.3.
+
+    Some receivers speak nothing else.
+    """
+    old = tls_13.without("TLSv1.3")
+    assert not old, seen(listed(old, 2))
+
+
+@check(
+    "RFC8996 2: must",
+    "RFC9325 5.2: info",
+    fix="Leave TLS 1.0 and 1.1 out (Postfix: smtp_tls_protocols = >=TLSv1.2), where clear text is not the alternative.",
+)
+def test_tls_out_no_old(tls_10: Handshakes) -> None:
+    """The client does not agree to TLS 1.0 or 1.1.
+
+    Opportunistic TLS may use them before it falls back to clear text, so that this is for those who demand more.
+    """
+    old = tls_10.old
+    assert not old, seen(listed(old, 2), at_most="info")
+
+
+@check(
+    "RFC9325 4.1, 4.2: must",
+    "IN: info",
+    fix=(
+        "Offer AEAD suites with ECDHE, and no NULL, EXPORT, RC4 or 3DES (Postfix: smtp_tls_ciphers = medium and "
+        "tls_medium_cipherlist of the default, Exim: tls_require_ciphers)."
+    ),
+)
+def test_tls_out_ciphers(encryption: Handshakes) -> None:
+    """The client offers strong cipher suites and no broken ones.
+
+    A receiver may pick the weakest that is offered.
+    """
+    weak = encryption.weak_ciphers
+    assert not weak, seen(weak[0])
+    anonymous = encryption.anonymous_ciphers
+    assert not anonymous, seen(
+        f"{anonymous[0]}: these give no proof of the server, as opportunistic TLS asks none",
+        aspect="anonymous",
+        at_most="info",
+    )
+
+
+@check(
+    "RFC8461 7.1: info",
+    "RFC7672 8.1: info",
+    "RFC9325 3.7: should",
+    fix="Send the exchange's name as SNI (Postfix: smtp_tls_servername = hostname, Exim: tls_sni = $host).",
+)
+def test_tls_out_sni(encryption: Handshakes) -> None:
+    """The client names the exchange in its handshake.
+
+    A receiver of many names needs it to show the right certificate.
+    """
+    wrong = encryption.wrong_server_names
+    assert not wrong, seen(wrong[0], aspect="wrong")
+    missing = encryption.no_server_names
+    assert not missing, seen(missing[0], aspect="missing", at_most="info")
+
+
+@check(
+    "RFC3207 4.1: must",
+    "RFC9325 5.2: should",
+    fix=(
+        "Take a failed handshake for a temporary error: try again, or go on in clear text where policy allows "
+        "(Postfix: smtp_tls_security_level = may, Exim: no hosts_require_tls, tls_tempfail_tryclear = yes)."
+    ),
+)
+def test_tls_out_broken(broken_tls: Handshakes) -> None:
+    """A handshake that fails costs no mail.
+
+    Receivers have trouble with TLS for hours; mail has to wait, or go in clear text.
+    """
+    lost = broken_tls.undelivered
+    assert not lost, seen(listed(lost, 2))
+
+
+@check(
+    "RFC3207 4.1: should",
+    "RFC9325 5.2: should",
+    fix=(
+        "Verify certificates only where a policy says so (Postfix: smtp_tls_security_level = may or dane with a policy "
+        "map, Exim: tls_verify_certificates with tls_try_verify_hosts)."
+    ),
+)
+def test_tls_out_untrusted_ok(untrusted_tls: Handshakes) -> None:
+    """Mail goes on where a certificate is self-signed or has expired.
+
+    Half of the world's mail servers have one, and no policy that says otherwise.
+    """
+    lost = untrusted_tls.undelivered
+    assert not lost, seen(listed(lost, 2))
+
+
+@check(
+    "RFC8314 4.2: should",
+    "IN: info",
+    fix="Send no client certificate, or a valid one (Postfix: smtp_tls_cert_file empty, Exim: tls_certificate unset).",
+)
+def test_tls_out_clientcert(client_certificate: Handshakes) -> None:
+    """Mail goes on where a client certificate is asked for.
+
+    Servers ask without needing one.
+    """
+    lost = client_certificate.undelivered
+    assert not lost, seen(listed(lost, 2))

@@ -1,0 +1,23 @@
+"""Lines of a message's text, whatever encoding carries them."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+
+_MOST = 100
+"""Parts of one message that are looked at."""
+
+
+def dotted_lines(octets: bytes) -> list[str]:
+    """Return the lines of the text parts that begin with a dot, without transfer encoding and blanks at their ends."""
+    message = email.message_from_bytes(octets, policy=email.policy.compat32)
+    lines: list[str] = []
+    for number, part in enumerate(message.walk()):
+        if number >= _MOST:
+            break
+        payload = part.get_payload(decode=True)
+        if part.get_content_maintype() == "text" and isinstance(payload, bytes):
+            lines += (line.rstrip() for line in re.split(r"\r?\n", payload.decode("latin-1")) if line.startswith("."))
+    return lines
