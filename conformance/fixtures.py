@@ -26,6 +26,7 @@ from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
 from conformance.facts.tried import Tried
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
+from conformance.reading.automatic import is_report, keyword
 from conformance.reading.message import Message
 from conformance.reading.mime import Structure
 from conformance.reading.orgdomain import registrable
@@ -270,6 +271,40 @@ def message(gathered: Gathered, probe: Probe) -> Message:
 def composed(gathered: Gathered, probe: Probe) -> Message:
     """The message, if the host's own software wrote it; not applicable where mailconform did."""
     return cast(Message, gathered("composed", probe))
+
+
+@pytest.fixture
+def subscribed(gathered: Gathered, probe: Probe) -> Message:
+    """The message of a stream of kind bulk or list, if the host wrote it."""
+    return cast(Message, gathered("subscribed", probe))
+
+
+@pytest.fixture
+def list_mail(gathered: Gathered, probe: Probe) -> Message:
+    """The message of a stream of kind list, if the host wrote it."""
+    return cast(Message, gathered("list_mail", probe))
+
+
+@pytest.fixture
+def form_mail(gathered: Gathered, probe: Probe) -> Message:
+    """The message of a stream of kind form, if the host wrote it."""
+    return cast(Message, gathered("form_mail", probe))
+
+
+@pytest.fixture
+def auto_mail(gathered: Gathered, probe: Probe) -> Message:
+    """The message of a stream of kind auto, if the host wrote it."""
+    return cast(Message, gathered("auto_mail", probe))
+
+
+@pytest.fixture
+def auto_reply(auto_mail: Message, parts: Structure) -> Message:
+    """The message of a stream of kind auto, if it says that it is a reply and is no report of a mail server."""
+    if is_report(parts):
+        raise NotApplicable("it is a report of a mail server")
+    if keyword(auto_mail) != "auto-replied":
+        raise NotApplicable("it does not say that it is an automatic reply")
+    return auto_mail
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from conformance.facts.delivery import Delivery, delivery, first_of
@@ -52,6 +53,17 @@ async def composed(ask: Asker, probe: Probe) -> Message:
     if came.letter.message and not _list_fields(found) - _list_fields(read(came.letter.message.encode("latin-1"))):
         raise NotApplicable("mailconform wrote this message; what the host writes is seen with how: command or manual")
     return found
+
+
+def of_kind(*kinds: str) -> Callable[[Asker, Probe], Awaitable[Message]]:
+    """Return the fact of what the host's own software wrote for streams of some kinds; not applicable for others."""
+
+    async def build(ask: Asker, probe: Probe) -> Message:
+        if probe.stream.kind not in kinds:
+            raise NotApplicable(f"the stream is of kind {probe.stream.kind}, not {' or '.join(kinds)}")
+        return await composed(ask, probe)
+
+    return build
 
 
 def _list_fields(one: Message) -> frozenset[str]:

@@ -1,0 +1,62 @@
+"""Ways to unsubscribe that a message offers: in its header (RFC 2369, RFC 8058) and in its body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from conformance.reading.html import read_html, urls
+from conformance.reading.listfield import read_list_field
+from conformance.reading.message import Message
+from conformance.reading.mime import Structure
+
+__all__ = ["ONE_CLICK", "body_links", "doubled_fields", "field_faults", "says_so", "unsubscribe_uris"]
+
+ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+"""What List-Unsubscribe-Post says (RFC 8058 section 3.1)."""
+LIST_FIELDS: Final = ("Help", "Unsubscribe", "Subscribe", "Post", "Owner", "Archive")
+
+_WORDS = re.compile(
+    r"un-?subscri|\bleave\b|sign[ -]?off|opt[ -]?out|optout|list-?manage|preferences|abmeld|abbestell|austragen|kündig|"
+    r"désabonn|desabonn|désinscri|desinscri|darse de baja|cancelar|baja|cancella|disiscri|descadastr|remover|afmeld|"
+    r"uitschrij|avregistrer|avsluta|avmeld|framelding|peruuta|lopeta tilaus|odhlás|odhlas|wypis|"
+    r"rezygn|leiratkoz|dezabon|отпис|відпис|отказ|配信停止|購読解除|退会|退订|取消订阅|取消訂閱|수신거부|구독|ยกเลิก|إلغاء",
+    re.IGNORECASE,
+)
+
+
+def unsubscribe_uris(message: Message) -> tuple[str, ...]:
+    """Return the URIs of the first List-Unsubscribe field."""
+    return read_list_field(message.text("List-Unsubscribe")).uris
+
+
+def doubled_fields(message: Message, names: Sequence[str]) -> list[str]:
+    """Return the fields that stand more than once, with how often."""
+    return [f"{count} {name} fields" for name in names if (count := len(message.named(name))) > 1]
+
+
+def field_faults(message: Message) -> list[str]:
+    """Return what is wrong with the list fields of a message (RFC 2369 section 2)."""
+    read = [(f"List-{name}", field) for name in LIST_FIELDS for field in message.named(f"List-{name}")]
+    return [f"{name}: {fault}" for name, field in read if (fault := read_list_field(field.text).fault)]
+
+
+def body_links(parts: Structure) -> tuple[tuple[str, str], ...]:
+    """Return the links that people see, each with the text around it."""
+    shown = [link for part in parts.of_type("text/html") for link in read_html(part.text).links]
+    for part in parts.of_type("text/plain"):
+        text = part.text[: 1 << 20]
+        shown += [(url, _before(text, url)) for url in urls(text)]
+    return tuple(link for link in shown if link[0].lower().startswith(("http://", "https://", "mailto:")))
+
+
+def _before(text: str, url: str) -> str:
+    """Return the words before an address in plain text, which say what it is for."""
+    at = text.find(url)
+    return text[max(0, at - 200) : at]
+
+
+def says_so(links: Sequence[tuple[str, str]], uris: Sequence[str]) -> bool:
+    """Whether one of the links is for unsubscribing, by its address, by its text, or as the header names it."""
+    return any(target in uris or _WORDS.search(f"{target} {text}") for target, text in links)
