@@ -136,6 +136,12 @@ OPTIONS: tuple[Option, ...] = (
         "FILE[,mode=replace|patch]",
         many=True,
     ),
+    Option(
+        "overlay-plan",
+        "What octoDNS, dnscontrol or Terraform plans to do, before live DNS. Repeatable.",
+        "FILE",
+        many=True,
+    ),
     Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True, least=0.01),
     Option(
         "dns-retries",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.facts.overlays import load
+from conformance.facts.overlays import PLAN, load
 from conformance.facts.snapshot import Gathering
 from conformance.options import Settings
 from conformance.reading.zone import ZoneError
@@ -13,13 +13,14 @@ from conformance.reading.zone import ZoneError
 
 def overlays(settings: Settings) -> tuple[str, ...]:
     """Return all that is laid over live DNS in a run."""
-    return tuple(settings["overlay"])
+    return (*settings["overlay"], *(f"{PLAN}{path}" for path in settings["overlay-plan"]))
 
 
 def problems(settings: Settings) -> Iterator[str]:
     """Say what is wrong with what is proposed, each with file and line where there is one."""
-    if settings["overlay"] and settings["replay"]:
-        yield f"{settings.where['overlay']}: a replay asks no DNS, so that nothing can answer before it"
+    if overlays(settings) and settings["replay"]:
+        where = settings.where.get("overlay") or settings.where["overlay-plan"]
+        yield f"{where}: a replay asks no DNS, so that nothing can answer before it"
         return
     try:
         load(overlays(settings))

@@ -14,7 +14,7 @@ import dns.name
 from dns.name import Name
 from dns.rdatatype import RdataType
 
-from conformance.facts.answer import Answer, Status
+from conformance.facts.answer import Answer, Record, Status
 from conformance.facts.reply import Step, now, record_of
 from conformance.facts.wire import Question, parse_name, show_name
 from conformance.reading.zone import Kind, Look, RecordSet, Zone, ancestors, target_of, wildcard_of
@@ -37,14 +37,14 @@ class Patch:
     def __init__(self, sets: Mapping[tuple[Name, RdataType], RecordSet], gone: Mapping[Name, str]) -> None:
         self.sets = sets
         self.gone = gone
-        self.owners = frozenset(name for (name, _), one in sets.items() if not one.deleted)
+        self.owners = frozenset(name for (name, _), one in sets.items() if one.rdatas or one.unknown)
         """Names at which something will stand."""
         self.touched = frozenset([*(name for name, _ in sets), *gone])
         self.parents = frozenset(above for name in self.owners for above in ancestors(name))
         """Names that exist because something will stand below them."""
         self.made = frozenset(one for one in self.owners | self.parents if len(one) > _SHORTEST)
         """Those of them that may not exist now."""
-        emptied = {*gone, *(name for (name, _), one in sets.items() if one.deleted)}
+        emptied = {*gone, *(name for (name, _), one in sets.items() if not one.rdatas and not one.unknown)}
         around = {above for name in emptied for above in (name, *ancestors(name)) if len(above) > _SHORTEST}
         self.bereft = around - self.owners - self.parents
         """Names that may exist no longer because of what is taken away at or below them."""
@@ -58,9 +58,14 @@ class Patch:
     def held(self, name: Name, rdtype: RdataType) -> RecordSet | None:
         """Return what will stand at a name for a question: the set, or the CNAME record that leads elsewhere."""
         for wanted in (rdtype, RdataType.CNAME):
-            if (one := self.sets.get((name, wanted))) and not one.deleted:
+            if (one := self.sets.get((name, wanted))) and not one.deleted and one.removed is None:
                 return one
         return None
+
+    def change(self, name: Name, rdtype: RdataType) -> RecordSet | None:
+        """Return what changes single records of a live set."""
+        one = self.sets.get((name, rdtype))
+        return one if one and one.removed is not None else None
 
     def place(self, name: Name) -> str:
         """Return where something is said of a name, or of one below it."""
@@ -146,6 +151,8 @@ class Layers:
         answer = (await live(Question.of(cut.name, RdataType.NS))).answer
         if answer.status is Status.UNDETERMINED:
             return Step(replace(answer, name=question.text, rdtype=question.kind, layer="live"))
+        if cut.unknown or cut.removed is not None:
+            return _unseen(question, cut.place, f"the delegation of {show_name(cut.name)} will change")
         proposed = {show_name(rdata.target).lower() for rdata in cut.rdatas}  # type: ignore[attr-defined]
         seen = {one.lower() for one in answer.records if isinstance(one, str)}
         # Servers of a zone hold the same data: one that stays is enough.
@@ -161,6 +168,8 @@ class Layers:
         patch, name, rdtype = self.patch, question.name, question.rdtype
         if held := patch.held(name, rdtype):
             return _told(_look(held, rdtype), question, held.place)
+        if change := patch.change(name, rdtype):
+            return await self._changed(change, question, live)
         if cut := patch.cut(name, rdtype):
             return await self._below(cut, question, live)
         if place := patch.takes_away(name, rdtype):
@@ -202,24 +211,41 @@ class Layers:
                     return self.patch.place(above)
         return ""
 
+    async def _changed(self, change: RecordSet, question: Question, live: Ask) -> Step:
+        """Answer with what is live, less the records that go, and those that come."""
+        if change.unknown:
+            return _unseen(question, change.place, change.unknown)
+        step = await live(question)
+        if step.answer.status is Status.UNDETERMINED:
+            return step
+        if step.answer.status is Status.FOUND and (place := await self._blocked(question, step, live)):
+            return _unseen(question, place, _WILDCARD.format(question.text))
+        removed = {_folded(record_of(rdata)) for rdata in change.removed or ()}
+        kept = [] if step.chain else [one for one in step.answer.records if _folded(one) not in removed]
+        held = {_folded(one) for one in kept}
+        added = [one for one in map(record_of, change.rdatas) if _folded(one) not in held]
+        if not kept and not added:
+            return await self._taken(question, change.place, live)
+        layer = f"{LAYER}:{change.place}" + (" and live" if kept else "")
+        answer = replace(step.answer, status=Status.FOUND, rcode="NOERROR", records=(*kept, *added), aliases=())
+        return Step(replace(answer, layer=layer, ttl=change.ttl or step.answer.ttl, error="", cause=""))
+
     async def _taken(self, question: Question, place: str, live: Ask) -> Step:
         """Answer about a record set that will not be there: what else is at the name, or a wildcard, decides."""
         name = question.name
         if name in self.patch.owners or name in self.patch.parents or name == dns.name.root:
             return _told(Look(Kind.NODATA), question, place)
         wildcard = wildcard_of(name.parent())
-        if held := self.patch.held(wildcard, question.rdtype):
-            return _told(_look(held, question.rdtype), question, held.place)
-        step = await live(_at(question, wildcard))
         if await self._remains(question, live):
             return _told(Look(Kind.NODATA), question, place)
-        denied = step.answer.rcode == "NXDOMAIN"
-        unsure = denied or wildcard in self.patch.touched
-        if unsure and (higher := await self._uncovered(question, ancestors(name), live)):
-            return _unseen(question, higher, _WILDCARD.format(question.text))
-        if denied or any(self.patch.takes_away(wildcard, t) for t in (question.rdtype, RdataType.CNAME)):
-            return _told(Look(Kind.NXDOMAIN if denied else Kind.NODATA), question, place)
-        return Step(replace(step.answer, name=question.text), step.chain, step.onward)
+        step = await live(_at(question, wildcard))
+        speaks = step.answer.status is not Status.ABSENT or step.chain
+        taken = any(self.patch.takes_away(wildcard, t) for t in (question.rdtype, RdataType.CNAME))
+        higher = await self._uncovered(question, ancestors(name), live)
+        if self.patch.held(wildcard, question.rdtype) or (speaks and not taken) or higher:
+            # Something below the name may keep it in existence, and the wildcard away from it.
+            return _unseen(question, higher or place, _WILDCARD.format(question.text))
+        return _told(Look(Kind.NXDOMAIN if step.answer.rcode == "NXDOMAIN" else Kind.NODATA), question, place)
 
     async def _remains(self, question: Question, live: Ask) -> bool:
         """Whether a name keeps other record sets of its own, as far as the usual types tell."""
@@ -275,6 +301,13 @@ def _at(question: Question, name: Name) -> Question:
     return Question.of(name, question.rdtype)
 
 
+def _folded(record: Record) -> Record:
+    """Return a record as names in it are compared; texts stay as they are."""
+    if isinstance(record, str):
+        return record.lower()
+    return (record[0], record[1].lower()) if isinstance(record[0], int) else record
+
+
 def _alike(one: Step, other: Step) -> bool:
     """Whether two live answers hold the same records."""
     if Status.FOUND not in (one.answer.status, other.answer.status) and not (one.chain and other.chain):
@@ -283,7 +316,7 @@ def _alike(one: Step, other: Step) -> bool:
 
 
 def _look(held: RecordSet, rdtype: RdataType) -> Look:
-    if held.rdtype == rdtype:
+    if held.rdtype == rdtype or held.unknown:
         return Look(Kind.FOUND, held)
     return Look(Kind.ALIAS, held, target_of(held))
 
@@ -291,6 +324,8 @@ def _look(held: RecordSet, rdtype: RdataType) -> Look:
 def _told(look: Look, question: Question, place: str) -> Step:
     """Return what is proposed as the answer of a server."""
     decides = look.set
+    if decides and decides.unknown:
+        return _unseen(question, decides.place, f"{question.text} {decides.rdtype.name}: {decides.unknown}")
     base = Answer(
         name=question.text,
         rdtype=question.kind,

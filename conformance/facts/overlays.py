@@ -60,12 +60,20 @@ def _origin(text: str, where: str) -> Name:
         raise ZoneError([f"{where}: {text!r} is not a domain name"]) from None
 
 
+PLAN = "plan:"
+"""What begins the name of a plan among overlays."""
+
+
 @cache
 def load(overlays: tuple[str, ...]) -> Layers | None:
-    """Read all files into layers; None where there are none. Raises ZoneError with everything that is wrong."""
+    """Read all files into layers; None where there are none. Raises ZoneError with everything that is wrong.
+
+    Each is the value of ``--overlay``, or that of ``--overlay-plan`` after ``plan:``.
+    """
     collected = _Collected()
     for text in overlays:
-        collected.trying(collected.file, text)
+        is_plan = text.startswith(PLAN)
+        collected.trying(collected.plan if is_plan else collected.file, text.removeprefix(PLAN) if is_plan else text)
     return collected.layers() if overlays else None
 
 
@@ -111,6 +119,15 @@ class _Collected:
             raise ZoneError(
                 f"{one.place}: {one.name} {one.rdtype.name} is patched by {known.place} already" for one, known in twice
             )
+
+    def plan(self, path: str) -> None:
+        """Read what a tool plans to do. Raises ZoneError."""
+        from conformance.reading.plans import read_plan
+
+        plan = read_plan(read_text(path), path)
+        for zone in plan.zones:
+            self.trying(self.zone, zone)
+        self.patch(plan.sets, {})
 
     def layers(self) -> Layers:
         """Return all of it as layers, patches of whole zones applied to them. Raises ZoneError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import dns.name
@@ -27,7 +27,8 @@ class ZoneError(ValueError):
 class RecordSet:
     """All records of one type at one name. ``place`` says where it is written: ``example.com.zone:14``.
 
-    A set without records takes away what is live there.
+    A set without records takes away what is live there. One with ``removed`` changes what is live: it says which
+    records go and which come. ``unknown`` is why nobody can tell the records yet.
     """
 
     name: Name
@@ -36,11 +37,26 @@ class RecordSet:
     """Seconds."""
     rdatas: tuple[Rdata, ...]
     place: str
+    removed: tuple[Rdata, ...] | None = None
+    unknown: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the set stands for itself, whatever is live."""
+        return self.removed is None and not self.unknown
 
     @property
     def deleted(self) -> bool:
         """Whether the set is taken away."""
-        return not self.rdatas
+        return self.whole and not self.rdatas
+
+    def over(self, before: RecordSet | None) -> RecordSet:
+        """Return the set that comes of this one where another stands."""
+        if self.removed is None:
+            return self
+        kept = () if before is None else tuple(one for one in before.rdatas if one not in self.removed)
+        added = tuple(one for one in self.rdatas if one not in kept)
+        return replace(self, rdatas=(*kept, *added), removed=None)
 
 
 class Kind(StrEnum):
@@ -111,13 +127,15 @@ class Zone:
         if known := self.sets.get((name, rdtype)):
             return Look(Kind.FOUND, known)
         if alias := self.sets.get((name, RdataType.CNAME)):
+            if alias.unknown:
+                return Look(Kind.FOUND, alias)
             return Look(Kind.ALIAS, alias, target_of(alias))
         return None
 
     def changed(self, patch: Mapping[tuple[Name, RdataType], RecordSet]) -> Zone:
         """Return the zone with some record sets replaced or, where they are empty, taken away."""
-        sets = {**self.sets, **patch}
-        kept = {key: one for key, one in sets.items() if not one.deleted}
+        sets = {**self.sets, **{key: one.over(self.sets.get(key)) for key, one in patch.items()}}
+        kept = {key: one for key, one in sets.items() if one.rdatas or one.unknown}
         return Zone(self.origin, kept, self.place, self.managed)
 
 
@@ -146,7 +164,7 @@ def conflicts(sets: Mapping[tuple[Name, RdataType], RecordSet]) -> Iterator[str]
     """Say what no server would load: several CNAME records, or one beside other data (RFC 1034 section 3.6.2)."""
     types: dict[Name, list[RecordSet]] = {}
     for one in sets.values():
-        if not one.deleted:
+        if one.rdatas or one.unknown:
             types.setdefault(one.name, []).append(one)
     for name, found in types.items():
         alias = next((one for one in found if one.rdtype == RdataType.CNAME), None)

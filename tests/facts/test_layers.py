@@ -6,6 +6,7 @@ The lab's name server is the measure: it serves what is live, and in a second on
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -316,6 +317,7 @@ def test_a_whole_zone_answers_as_its_server_will(tmp_path_factory, live, propose
 
 @given(live=zone(), proposed=zone())
 @example(live={("*", "TXT"): "one"}, proposed={("*", "TXT"): "one", ("a", "A"): "192.0.2.1"})
+@example(live={("b", "A"): "192.0.2.1", ("b", "MX"): "10 a"}, proposed={("*", "A"): "192.0.2.1", ("b", "MX"): "10 a"})
 @example(live={("*", "TXT"): "one", ("a", "TXT"): "two"}, proposed={("*", "TXT"): "one"})
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_a_patch_answers_as_the_server_will_or_not_at_all(tmp_path_factory, live, proposed) -> None:
@@ -331,3 +333,32 @@ def test_a_patch_answers_as_the_server_will_or_not_at_all(tmp_path_factory, live
     for own, right in zip(found, expected, strict=True):
         if own.status is not Status.UNDETERMINED:
             assert (own.status, own.records, own.aliases) == (right.status, right.records, right.aliases), own.question
+
+
+def test_single_records_come_and_go(tmp_path: Path) -> None:
+    details = [
+        "+ CREATE example.com TXT one ttl=300",
+        "- DELETE s1._domainkey.example.com TXT v=DKIM1 ttl=300",
+        "- DELETE mx1.example.com A 198.51.100.1 ttl=300",
+        "+ CREATE new.example.com CNAME mx1.example.net. ttl=300",
+        "+ CREATE x.wild.example.com A 198.51.100.3 ttl=300",
+    ]
+    report = [{"domain": "example.com", "corrections": len(details), "correction_details": details}]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    overlays.load.cache_clear()
+    made = overlays.load((f"plan:{tmp_path}/report.json",))
+    questions = ("example.com TXT", "s1._domainkey.example.com TXT", "mx1.example.com A", "new.example.com A")
+    answers = ask(Local(LIVE, made), *questions, "x.wild.example.com A")
+    assert [one.describe() for one in answers[:-1]] == ["2 records", "1 record", "NXDOMAIN", "1 record"]
+    assert answers[0].layer == f"overlay:{tmp_path}/report.json:example.com and live"
+    assert answers[1].strings == (("v=DKIM1; p=live",),)
+    assert "wildcard" in answers[-1].error
+
+
+def test_a_zone_of_octodns_leaves_soa_and_ns_to_live_dns(tmp_path: Path) -> None:
+    (tmp_path / "example.com.yaml").write_text("mx1: {type: A, value: 192.0.2.9}\n")
+    overlays.load.cache_clear()
+    made = overlays.load((f"plan:{tmp_path}/example.com.yaml",))
+    answers = ask(Local(LIVE, made), "mx1.example.com A", "example.com NS", "example.com MX")
+    assert [one.describe() for one in answers] == ["1 record", "1 record", "NODATA"]
+    assert [one.layer == "live" for one in answers] == [False, True, False]

@@ -98,3 +98,19 @@ def test_workers_judge_the_same(world: World, inventories: Path, reverse: Path, 
     arguments = (f"--inventory={inventories / 'broken.yml'}", "--rules=ptr.exists", f"--overlay={reverse}")
     ran = fleet.run(*fleet.COMMAND, "run", *arguments, "--", "-n", "2", cwd=tmp_path, environ=fleet.environment(world))
     assert (ran.status, ran.document["run"]["dns"]) == (0, "proposed")
+
+
+def test_a_plan_is_judged_before_it_is_applied(inside: Inside, inventories: Path, tmp_path: Path) -> None:
+    (tmp_path / "example.com.yaml").write_text(
+        "'': {type: TXT, value: v=spf1 -all}\nmx1: {type: A, value: 203.0.113.1}\n"
+    )
+    ran = inside(inventories / "good.yml", "--rules=spf.*", f"--overlay-plan={tmp_path}/example.com.yaml")
+    assert ran.status == 1
+    assert ran.document["run"]["overlays"] == [f"plan:{tmp_path}/example.com.yaml"]
+
+
+def test_a_malformed_plan_ends_the_run_before_it_begins(inside: Inside, inventories: Path, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    ran = inside(inventories / "good.yml", f"--overlay-plan={tmp_path}/plan.json")
+    assert ran.status == 4
+    assert "is neither the plan of" in ran.err
