@@ -150,7 +150,7 @@ def show(host: str | None, **given: Any) -> None:
 @_options(_INVENTORY)
 def validate(**given: Any) -> None:
     """Say everything that is wrong with an inventory; exit status 4 when something is."""
-    from conformance.run import declared_problems
+    from conformance.problems import declared_problems
 
     fleet = _fleet(given)
     if problems := dict.fromkeys(declared_problems(fleet)):

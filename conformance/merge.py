@@ -180,8 +180,8 @@ def _run(
     for shard in reversed(shards):
         extra |= shard.run.get("extra", {})
     extra.pop("shard", None)
-    lists = ("resolvers", "out_of_scope", "warnings", "notes")
-    run = {**shards[0].run, **{name: each(shard.run[name] for shard in shards) for name in lists}}
+    lists = ("resolvers", "out_of_scope", "warnings", "notes", "unobserved")
+    run = {**shards[0].run, **{name: each(shard.run.get(name, []) for shard in shards) for name in lists}}
     run["notes"] = each([run["notes"], warnings])
     replayed = each([shard.run["replay"]] for shard in shards if shard.run["replay"])
     known = all(shard.facts for shard in shards)

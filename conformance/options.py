@@ -154,9 +154,30 @@ OPTIONS: tuple[Option, ...] = (
     Option("dns-rate", "DNS questions a second, at most.", "N", default=1000.0, number=True, least=0.1),
     Option(
         "probe",
-        "How far hosts are probed; an inventory can ask for less.",
-        choices=("none", "connect"),
+        "How far hosts are probed: not, asked at their listeners, or also made to send; 'collect' looks for what they "
+        "were made to send before. An inventory can ask for less.",
+        choices=("none", "connect", "send", "collect"),
         default="connect",
+    ),
+    Option(
+        "receiver",
+        "Where hosts are made to send to: the URL of a receiver, or 'embedded' for one in this run, with "
+        "':ADDRESS', ':ADDRESS:PORT' and '/PACE'.",
+        "URL",
+    ),
+    Option("receiver-token-file", "File with the token that the receiver's clients show.", "FILE"),
+    Option(
+        "receiver-domain",
+        "The receiver's probe domain; without it, it has to be the receiver's own name or lie below it.",
+        "NAME",
+    ),
+    Option(
+        "probe-wait",
+        "Seconds that are waited for what a host was made to send, at most.",
+        "SECONDS",
+        default=600.0,
+        number=True,
+        least=1,
     ),
     Option("ehlo", "Name to greet with when probing; default: the name of this machine.", "NAME"),
     Option(

@@ -19,28 +19,25 @@ from typing import Any
 
 import pytest
 
-from conformance import home, notify
+from conformance import home, probing
 from conformance.cases import files as case_files
-from conformance.catalogue import checks
 from conformance.check import Check, Level
+from conformance.facts import observed
 from conformance.facts.answer import Answer
-from conformance.facts.gather import Gathered, Limits, gather, parse_server
+from conformance.facts.gather import Gathered, Limits, gather
 from conformance.facts.health import failing
 from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
-from conformance.facts.trials import TRIALS
-from conformance.fleet.model import Fleet, Mta
+from conformance.fleet.model import Fleet
 from conformance.judge import Case, defect, judge
-from conformance.options import Settings, UsageError, duration
+from conformance.options import Settings, UsageError
+from conformance.problems import asked_problems, split
 from conformance.profiles import files as profile_files
-from conformance.profiles import names as profile_names
 from conformance.progress import Ticker
 from conformance.proposed import overlays as overlays_of
-from conformance.proposed import problems as proposed_problems
 from conformance.proposed import told as told_of_proposed
-from conformance.reading.excerpt import did_you_mean
 from conformance.report import outputs
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
@@ -123,39 +120,11 @@ class Run:
 
     def validate(self) -> None:
         """Check before anything starts what would only come up later. Raises UsageError and SnapshotError."""
-        problems = dict.fromkeys(self._problems())
+        problems = dict.fromkeys(asked_problems(self.settings, self.fleet))
         if problems:
             raise UsageError("\n".join(problems))
         if self.settings["replay"]:
             load(self.settings["replay"])
-
-    def _problems(self) -> Iterator[str]:
-        """Say everything that is wrong with what was asked for, and where it was asked."""
-        settings, where = self.settings, self.settings.where
-        for name in split(settings["profile"]):
-            if name not in profile_names():
-                yield f"{where['profile']}: {_no_profile(name)}"
-        for text in settings["resolver"]:
-            try:
-                parse_server(text)
-            except ValueError as error:
-                yield f"{where['resolver']}: {error}"
-        for target in settings["notify"]:
-            if wrong := notify.problem(target):
-                yield f"{where['notify']}: {wrong}"
-        if settings["budget"]:
-            try:
-                duration(settings["budget"])
-            except ValueError as error:
-                yield f"{where['budget']}: {error}"
-        for wrong in outputs.problems(settings["format"]):
-            yield f"{where['format']}: {wrong}"
-        for option in ("rules", "skip-rules"):
-            for name in settings[option]:
-                if not any(fnmatchcase(check, name) for check in checks()):
-                    yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
-        yield from proposed_problems(settings)
-        yield from declared_problems(self.fleet)
 
     @property
     def keeps_history(self) -> bool:
@@ -191,6 +160,7 @@ class Run:
         """Bring what results tell of the run up to date."""
         if self.results is None:
             return
+        silent = observed.unobserved(self.fleet, self.store.trials.values())
         self.results.internal |= bool(self.gathering.defects) and not self.settings["replay"]
         self.results.run |= {
             "profiles": list(self.profiles),
@@ -199,7 +169,8 @@ class Run:
             "inconclusive": failing(self.store),
             "resolvers": list(self.gathering.resolvers),
             **told_of_proposed(self.settings, self.gathering),
-            "notes": [*self.notes, *self.gathering.notes, *self.gathering.defects],
+            "notes": [*self.notes, *self.gathering.notes, *observed.told(silent), *self.gathering.defects],
+            "unobserved": [address.id for address in silent],
             "facts": {
                 "questions": len(self.store.answers),
                 "queries": self.gathering.queries,
@@ -241,7 +212,8 @@ class Run:
                     self.results.write(exit_status=2)
 
     def gather_into(self, store: Store, wanted: Sequence[Wanted]) -> None:
-        """Gather some facts once more, into a store of their own."""
+        """Gather some facts once more, into a store of their own; nobody is made to send again."""
+        store.trials.update(self.store.trials)
         gather(list({one.key: one for one in wanted}.values()), self.fleet, store, self.limits(), Gathering(), _mute)
 
     def _resume(self) -> None:
@@ -289,6 +261,7 @@ class Run:
             smtp_timeout=settings["smtp-timeout"],
             smtp_sessions=int(settings["smtp-sessions"]),
             overlays=overlays_of(settings),
+            campaign=probing.campaign(settings),
         )
 
     def judge(self, case: Case, raised: BaseException | None) -> dict[str, Any]:
@@ -352,21 +325,6 @@ class Run:
             shutil.rmtree(self.shared, ignore_errors=True)
 
 
-def declared_problems(fleet: Fleet) -> Iterator[str]:
-    """Say what is wrong with an inventory that only the rules and profiles can tell, and where it was declared."""
-    for mta in fleet.mtas:
-        for name in mta.profiles:
-            if name not in profile_names():
-                yield f"{_declared(mta, 'mailconform_profile')}: {_no_profile(name)}"
-        for name in sorted(mta.levels.keys() - checks().keys()):
-            yield f"{_declared(mta, 'mailconform_levels')}: there is no rule {name!r}{_meant(name)}"
-        for stream in mta.streams:
-            for pattern in stream.trials:
-                if not any(fnmatchcase(name, pattern) for name in TRIALS):
-                    text = did_you_mean(pattern, TRIALS, most=3)
-                    yield f"{stream.origin or stream.id}: no trial matches {pattern!r}{'; ' if text else ''}{text}"
-
-
 def facts_of(case: Case) -> list[Wanted]:
     """Return the facts that a case judges; none when the fleet has no such subject."""
     if case.subject is None or isinstance(case.subject, Nobody):
@@ -378,11 +336,6 @@ def _mute(_progress: str) -> None:
     pass
 
 
-def split(names: str | None) -> tuple[str, ...]:
-    """Split names at commas."""
-    return tuple(name.strip() for name in (names or "").split(",") if name.strip())
-
-
 @cache
 def rules_version() -> str:
     """Return what tells one state of the rules from another: a digest of the case files and profiles."""
@@ -390,20 +343,6 @@ def rules_version() -> str:
     for path in (*case_files(), *profile_files()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _declared(mta: Mta, variable: str) -> str:
-    """Say where a host's value of a variable was written."""
-    origin = mta.declared.get(variable)
-    return f"{origin}: {variable}" if origin else f"{variable} of {mta.name}"
-
-
-def _no_profile(name: str) -> str:
-    return f"no profile {name!r}; there are {', '.join(profile_names())}"
-
-
-def _meant(name: str) -> str:
-    return f"; {did_you_mean(name, checks(), most=3) or 'see: mailconform list rules'}"
 
 
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:

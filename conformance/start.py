@@ -18,7 +18,8 @@ from _pytest.config.findpaths import load_config_dict_from_file
 
 from conformance.fleet.model import Fleet, Mta
 from conformance.options import Settings, UsageError, duration, settle, unknown
-from conformance.run import Run, split
+from conformance.problems import split
+from conformance.run import Run
 
 LAB = "embedded"
 """Value of ``mailconform_lab`` that makes an inventory the embedded lab."""

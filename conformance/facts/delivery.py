@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
+from conformance.facts.observed import peer_address
 from conformance.facts.store import Asker
 from conformance.facts.trial import Letter, Trial
 from conformance.fleet.model import IPAddress, Probe
@@ -25,9 +25,7 @@ class Delivery:
     @property
     def peer(self) -> IPAddress:
         """The address it came from; an IPv4-mapped one counts as IPv4."""
-        address = ipaddress.ip_address(self.capture.peer)
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return mapped or address
+        return peer_address(self.capture.peer)
 
     @property
     def helo(self) -> str:
@@ -93,5 +91,10 @@ def nothing_came(trial: Trial) -> Undetermined:
     elif trial.captures:
         why = f"{len(trial.captures)} sessions came and none of them brought it"
     else:
-        why = f"nothing came in {trial.waited:.0f} s: it may still be in the host's queue"
+        why = f"nothing came in {trial.waited:.0f} s: {_queue(trial)}"
     return Undetermined(f"{trial.ref}: {why}", cause=f"{trial.stream}: {why}")
+
+
+def _queue(trial: Trial) -> str:
+    said = next((letter.queue for letter in trial.letters if letter.queue), "")
+    return f"the host's queue says {said}" if said else "it may still be in the host's queue"

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import datetime
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Fleet, Listener
+from conformance.fleet.model import Fleet, Listener, Stream
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.orgdomain import registrable
+
+if TYPE_CHECKING:
+    from conformance.facts.campaign import Campaign
 
 Progress = Callable[[str], None]
 
@@ -44,6 +48,8 @@ class Limits:
     smtp_sessions: int = 20
     overlays: tuple[str, ...] = ()
     """What is proposed and answers before live DNS, as :mod:`conformance.facts.overlays` reads it."""
+    campaign: Campaign | None = None
+    """How hosts are made to send; None: they are not."""
 
 
 def parse_server(text: str) -> str:
@@ -89,17 +95,41 @@ async def _gather(
         zone_of=zone_of,
         layers=load(limits.overlays),
     )
-    async with resolver:
+    async with resolver, contextlib.AsyncExitStack() as ends:
         dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
-        live = Live(store, resolver, await _prober(limits, resolver) if dials else None)
+        trier = await ends.enter_async_context(_trier(wanted, fleet, store, limits, gathering, resolver))
+        live = Live(store, resolver, await _prober(limits, resolver) if dials else None, trier)
         work = asyncio.gather(*(_build(one, live, fleet, gathering) for one in wanted))
-        watcher = asyncio.create_task(_watch(store, resolver, progress))
+        watcher = asyncio.create_task(_watch(store, resolver, trier, progress))
         try:
             await work
         finally:
             watcher.cancel()
             gathering.queries = resolver.queries
             await asyncio.gather(watcher, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _trier(
+    wanted: Sequence[Wanted], fleet: Fleet, store: Store, limits: Limits, gathering: Gathering, resolver: Any
+) -> AsyncIterator[Any]:
+    """Give what makes the wanted trials; None where nobody is to be made to send. Raises ValueError."""
+    streams = [getattr(one.subject, "stream", one.subject) for one in wanted]
+    if limits.campaign is None or all(not isinstance(one, Stream) or one.how == "file" for one in streams):
+        yield None
+        return
+    from conformance.facts.campaign import begin
+
+    async with begin(
+        limits.campaign,
+        fleet,
+        store,
+        gathering.notes,
+        ehlo=limits.ehlo or await _own_name(),
+        timeout=limits.smtp_timeout,
+        resolve=_resolving(resolver),
+    ) as trier:
+        yield trier
 
 
 async def _prober(limits: Limits, resolver: Any) -> Any:
@@ -163,9 +193,10 @@ async def _build(wanted: Wanted, live: Any, fleet: Fleet, gathering: Gathering) 
         gathering.defects.append(f"internal error while gathering {what}: {type(error).__name__}: {error}")
 
 
-async def _watch(store: Store, resolver: Any, progress: Progress) -> None:
+async def _watch(store: Store, resolver: Any, trier: Any, progress: Progress) -> None:
     while True:
-        progress(f"{len(store.answers)} of {resolver.questions} DNS answers, {len(store.sessions)} SMTP sessions")
+        text = f"{len(store.answers)} of {resolver.questions} DNS answers, {len(store.sessions)} SMTP sessions"
+        progress(f"{text}, {trier.ended} of {trier.begun} trials" if trier else text)
         await asyncio.sleep(0.2)
 
 

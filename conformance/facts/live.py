@@ -14,6 +14,7 @@ from conformance.facts.trial import State, Trial
 from conformance.fleet.model import Listener, Probe
 
 if TYPE_CHECKING:
+    from conformance.facts.campaign import Trier
     from conformance.facts.dns import Resolver
     from conformance.facts.smtp import Prober
 
@@ -22,12 +23,16 @@ V = TypeVar("V")
 
 
 class Live:
-    """An asker over a resolver and a prober. ``prober`` is None where no SMTP session may be opened."""
+    """An asker over a resolver, a prober and what makes hosts send.
 
-    def __init__(self, store: Store, resolver: Resolver, prober: Prober | None) -> None:
+    ``prober`` is None where no SMTP session may be opened, ``trier`` where nobody is made to send.
+    """
+
+    def __init__(self, store: Store, resolver: Resolver, prober: Prober | None, trier: Trier | None = None) -> None:
         self.store = store
         self._resolver = resolver
         self._prober = prober
+        self._trier = trier
         self._dns: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._smtp: dict[str, asyncio.Task[Session]] = {}
         self._trials: dict[tuple[str, str, str], asyncio.Task[Trial]] = {}
@@ -48,7 +53,8 @@ class Live:
     async def trial(self, probe: Probe, name: str) -> Trial:
         """Make a stream send, once for each recipe and source address; what was captured before is read."""
         key = key_of(probe, name)
-        if (known := self.store.trials.get(key)) is not None:
+        # While one is being made, the store has what is known of it so far.
+        if key not in self._trials and (known := self.store.trials.get(key)) is not None:
             return known
         return await _once(self._trials, key, lambda: self._try(probe, name))
 
@@ -80,6 +86,8 @@ class Live:
             known = captured.load(probe.stream.settings["file"])
             text = f"{probe.stream.settings['file']} holds no such trial"
             trial = known.get(key) or Trial(*key, state=State.UNAVAILABLE, error=text)
+        elif self._trier is not None:
+            trial = await self._trier.trial(probe, name)
         else:
             trial = Trial(*key, state=State.SKIPPED)
         self.store.trials[key] = trial

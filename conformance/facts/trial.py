@@ -46,6 +46,8 @@ class Letter:
     """What it said to that: an SMTP reply, the output of a command."""
     message: str = ""
     """The message as it was handed over, as Latin-1; empty where the host wrote it itself."""
+    queue: str = ""
+    """What the host's queue said of it at the end, where it was asked."""
     return_token: str = ""
     """The token in ``sender`` where that is an address at the receiver, to which bounces come."""
 
