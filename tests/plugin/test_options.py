@@ -67,7 +67,7 @@ def test_many_values_stand_on_lines_of_their_own() -> None:
     ("name", "value"),
     [
         ("level", "shall"),
-        ("probe", "send"),
+        ("probe", "auth"),
         ("gate", "some"),
         ("no-secrets", "perhaps"),
         ("dns-timeout", "soon"),
