@@ -16,7 +16,9 @@ from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeted import Greeted, MailFrom
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
+from conformance.facts.impostor import Impostor
 from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
+from conformance.facts.neighbours import Neighbours
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
@@ -353,6 +355,39 @@ def greeted(gathered: Gathered, probe: Probe) -> Greeted:
 def mail_from(gathered: Gathered, probe: Probe) -> MailFrom:
     """The envelope sender of the delivery with the domain in it."""
     return cast(MailFrom, gathered("mail_from", probe))
+
+
+@pytest.fixture
+def treat_as_public(fleet: Fleet, probe: Probe) -> tuple[str, ...]:
+    """Networks that stand for public ones at the host of the probe."""
+    return fleet.by_name[probe.stream.host].treat_as_public
+
+
+@pytest.fixture
+def source_addresses(fleet: Fleet, probe: Probe) -> tuple[Address, ...]:
+    """The declared addresses of the host of the probe."""
+    return fleet.by_name[probe.stream.host].addresses
+
+
+@pytest.fixture
+def declared_helo(source_addresses: tuple[Address, ...], delivery: Delivery) -> str:
+    """The name that is declared for the address that the delivery came from."""
+    known = next((address.helo for address in source_addresses if address.ip == delivery.peer), None)
+    if known is None:
+        raise NotApplicable(f"{delivery.peer} is not declared, see ip.declared")
+    return known
+
+
+@pytest.fixture
+def neighbours(gathered: Gathered, probe: Probe) -> Neighbours:
+    """The delivery beside those of the host's streams of the other class."""
+    return cast(Neighbours, gathered("neighbours", probe))
+
+
+@pytest.fixture
+def impostor(gathered: Gathered, stream: Stream) -> Impostor:
+    """What became of mail with an author that is not the fleet's."""
+    return cast(Impostor, gathered("impostor", stream))
 
 
 def _trial_fixture(name: str, recipe: Recipe) -> Any:

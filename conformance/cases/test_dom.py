@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.check import check, findings, listed, seen
+from conformance.check import NotApplicable, check, findings, listed, seen
+from conformance.reading.orgdomain import registrable
 
 if TYPE_CHECKING:
     from conformance.facts.domain import MailDomain, MailDomains
+    from conformance.facts.impostor import Impostor
 
 PUBLISH = "Publish: {domain.name}. IN MX 10 <host that takes its mail>"
 
@@ -85,3 +87,25 @@ def test_dom_no_null_mx(mail_domains: MailDomains) -> None:
     """
     null = findings(mail_domains.names, lambda one: one if one.null_mx else None)
     assert not null, seen(f"null MX: {_listed(null)}", fix=_publish(null))
+
+
+@check(
+    "G: must",
+    "Z: should",
+    "CSA: info",
+    "RFC6409 6.1: should",
+    fix=(
+        "Let submission refuse or rewrite a From that is not the sender's (Postfix: smtpd_sender_login_maps with "
+        "reject_sender_login_mismatch for the envelope and a milter or header_checks for From; Exim: an ACL on "
+        "$sender_address and $h_from:)."
+    ),
+)
+def test_dom_not_spoofing(impostor: Impostor, own_domains: frozenset[str]) -> None:
+    """The host sends no mail with a From outside the fleet's domains.
+
+    Whoever may submit to it could write in anybody's name.
+    """
+    if not own_domains:
+        raise NotApplicable("the catalogue of domains is empty")
+    foreign = [domain for domain in impostor.domains if registrable(domain) not in own_domains]
+    assert not foreign, seen(f"a message with {listed(foreign, 2)} in From was taken and sent")

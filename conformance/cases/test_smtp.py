@@ -187,7 +187,7 @@ def test_smtp_no_callout(callouts: Manners) -> None:
     "LP: info",
     "G-err 553 5.1.7: must",
     "CC: info",
-    fix="Send with an address in MAIL FROM that takes mail: publish an MX record for {probe.stream.mail_from}.",
+    fix="Send with an address in MAIL FROM that takes mail: publish an MX record for {stream.mail_from}.",
 )
 def test_smtp_mailfrom_valid(mail_from: MailFrom) -> None:
     """MAIL FROM is empty or an address in a domain that takes mail.

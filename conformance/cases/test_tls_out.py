@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from conformance.check import check, listed, seen
+from conformance.check import NotApplicable, check, listed, seen
+from conformance.reading.excerpt import quoted
+from conformance.reading.received import read_received
 
 if TYPE_CHECKING:
     from conformance.facts.handshakes import Handshakes
+    from conformance.reading.message import Message
+
+TLS_TOLD = re.compile(r"(?:TLS|SSL)v?[ _]?[0-9]|_(?:AES|CHACHA20)_|[-_]GCM", re.IGNORECASE)
+"""How Postfix, Exim and others write a version or a cipher suite."""
 
 
 @check(
@@ -157,3 +164,22 @@ def test_tls_out_clientcert(client_certificate: Handshakes) -> None:
     """
     lost = client_certificate.undelivered
     assert not lost, seen(listed(lost, 2))
+
+
+@check(
+    "RFC8314 4.3: info",
+    "NCSC: info",
+    fix=(
+        "Put version and cipher into Received (Postfix: smtpd_tls_received_header = yes; Exim: $tls_in_ver and "
+        "$tls_in_cipher in received_header_text)."
+    ),
+)
+def test_tls_out_logged(message: Message) -> None:
+    """Received says by which TLS a message came to the host.
+
+    Who reads the header can see where the way was open.
+    """
+    trace = message.text("Received")
+    if read_received(trace).clauses.get("with", "").upper() not in ("ESMTPS", "ESMTPSA", "UTF8SMTPS", "UTF8SMTPSA"):
+        raise NotApplicable("the message did not come to the host inside TLS, as far as Received tells")
+    assert TLS_TOLD.search(trace), seen(f"Received: {quoted(trace)} names neither version nor cipher")

@@ -11,7 +11,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.facts import delivery, dkim, dmarc, domain, greeted, greeting, message, reverse, servercert, spf
+from conformance.facts import (
+    delivery,
+    dkim,
+    dmarc,
+    domain,
+    greeted,
+    greeting,
+    impostor,
+    message,
+    neighbours,
+    reverse,
+    servercert,
+    spf,
+)
 from conformance.facts.behaviours import BEHAVIOURS
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
@@ -108,6 +121,8 @@ FACTS: Mapping[str, Fact] = {
     "domains_named": Fact(message.domains_named),
     "greeted": Fact(greeted.greeted),
     "mail_from": Fact(greeted.mail_from),
+    "neighbours": Fact(neighbours.neighbours, of=neighbours.place),
+    "impostor": Fact(impostor.impostor),
     **{fixture_name(name): Fact(_trying(name)) for name in TRIALS},
     **{name: Fact(one.kind.of(*one.trials)) for name, one in BEHAVIOURS.items()},
 }

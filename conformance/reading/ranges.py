@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 
@@ -31,3 +32,15 @@ def unreachable(address: IPv4Address | IPv6Address) -> str | None:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     actual = mapped or address
     return next((name for network, name in _RANGES if actual in network), None)
+
+
+def special(address: IPv4Address | IPv6Address, public: Iterable[str] = ()) -> str | None:
+    """Return why an address is not globally routable, None when it is, or lies in a network that counts as public.
+
+    Python's registry decides (RFC 6890), documentation ranges included.
+    """
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    actual = mapped or address
+    if actual.is_global or any(actual in ip_network(network) for network in public):
+        return None
+    return unreachable(actual) or "not globally routable, RFC 6890"

@@ -86,7 +86,8 @@ class World:
 
         for name, values in self.hosts.items():
             for stream, settings in (values.get("streams") or {}).items():
-                peer = values["send_from"][0] if isinstance(values["send_from"], list) else values["send_from"]
+                peers = settings.get("sources") or values["send_from"]
+                peer = peers[0] if isinstance(peers, list) else peers
                 peer = peer["address"] if isinstance(peer, dict) else peer
                 maker = captures.Maker(f"{name}/{stream}", settings, peer, values.get("helo", name), signed)
                 made = tuple(captures.trials(maker, self.trials))

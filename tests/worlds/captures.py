@@ -90,8 +90,8 @@ def message(
     """Return a message that conforms, with some header fields changed: text, None to leave out, a list for several."""
     domain = sender.rpartition("@")[2]
     header: dict[str, Any] = {
-        "Received": f"from app.{domain} ([192.0.2.9])\n\tby {helo} (Postfix) with ESMTPSA id 4XyZ1;\n"
-        "\tMon, 02 Mar 2026 09:00:00 +0000",
+        "Received": f"from app.{domain} ([192.0.2.9])\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\n"
+        f"\tby {helo} (Postfix) with ESMTPSA id 4XyZ1;\n\tMon, 02 Mar 2026 09:00:00 +0000",
         "Date": "Mon, 02 Mar 2026 09:00:00 +0000",
         "From": f"News <{sender}>",
         "To": recipient,
