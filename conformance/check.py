@@ -91,6 +91,8 @@ class Check:
     subjects: tuple[str, ...]
     """Parameter names of the function: the subject and the facts it judges."""
     where: str
+    waivable: bool = True
+    """Whether a waiver may excuse that it is broken."""
 
     @property
     def area(self) -> str:
@@ -136,10 +138,11 @@ def citation(text: str) -> Citation:
     return Citation(match["key"], match["place"].strip(), Level(match["level"]) if match["level"] else None)
 
 
-def check(*citations: str, fix: str) -> Callable[[Function], Function]:
+def check(*citations: str, fix: str, waivable: bool = True) -> Callable[[Function], Function]:
     """Declare a function to be a rule. Raises ValueError when name, docstring or citations do not fit.
 
-    ``fix`` is filled from the subject and fleet by :meth:`str.format`: ``{address.reverse_name}``.
+    ``fix`` is filled from the subject and fleet by :meth:`str.format`: ``{address.reverse_name}``. No waiver is
+    taken for what is not ``waivable``: what endangers others, or gives passwords away.
     """
 
     def declare(function: Function) -> Function:
@@ -158,6 +161,7 @@ def check(*citations: str, fix: str) -> Callable[[Function], Function]:
             citations=tuple(citation(text) for text in citations),
             subjects=code.co_varnames[: code.co_argcount],
             where=f"{function.__module__}:{code.co_firstlineno}",
+            waivable=waivable,
         )
         return function
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
-from conformance import __version__, night, telling
-from conformance.options import OPTIONS, Option, Settings, UsageError, settle
+from conformance import __version__, night, telling, waiving
+from conformance.given import INVENTORY, as_typed, fail, options, read_fleet
+from conformance.options import OPTIONS
 from conformance.receiver.cli import receiver
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-_INVENTORY = ("inventory", "limit", "vault-password-file", "no-secrets", "ansible-python")
-"""Options that say which fleet is meant."""
 
 
 class _Door(click.Group):
@@ -49,54 +48,8 @@ def main() -> None:
     """Check an outbound mail fleet: PTR, HELO, SPF, DKIM, DMARC and SMTP, declared in an Ansible inventory."""
 
 
-def _options(names: Iterable[str]) -> Callable[[Any], Any]:
-    wanted = set(names)
-    chosen = [option for option in OPTIONS if option.name in wanted]
-
-    def declare(function: Any) -> Any:
-        for option in reversed(chosen):
-            function = _click(option)(function)
-        return function
-
-    return declare
-
-
-def _click(option: Option) -> Callable[[Any], Any]:
-    if option.flag:
-        return click.option(option.switch, option.dest, is_flag=True, default=None, help=option.help)
-    kind: Any = click.Choice(option.choices) if option.choices else float if option.number else str
-    shown = f"{option.help} [default: {_text(option.default)}]" if option.default is not None else option.help
-    metavar = None if option.choices else option.metavar
-    return click.option(
-        option.switch, option.dest, multiple=option.many, type=kind, metavar=metavar, default=None, help=shown
-    )
-
-
-def _text(value: object) -> str:
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    """Settle options without a run of pytest."""
-    return settle(given.get, _ini())
-
-
-def _ini() -> Callable[[str], Any]:
-    """Return a function that gives the value of an ini key that pytest would read here."""
-    from pathlib import Path
-
-    import pytest
-    from _pytest.config.findpaths import locate_config
-
-    try:
-        _, _, found, _ = locate_config(Path.cwd(), [])
-    except pytest.UsageError as error:
-        raise UsageError(str(error)) from None
-    return lambda key: found[key].value if key in found else None
-
-
 @main.command(context_settings=_CONTEXT | {"ignore_unknown_options": False})
-@_options(option.name for option in OPTIONS)
+@options(option.name for option in OPTIONS)
 @click.option("-q", "--quiet", count=True, help="One line, and one for each finding.")
 @click.option("--print-command", is_flag=True, help="Say which pytest command is run, and do not run it.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
@@ -113,7 +66,7 @@ def run(pytest_arguments: tuple[str, ...], quiet: int, print_command: bool, **gi
             command += [option.switch] if value else []
         else:
             values = value if option.many else [] if value is None else [value]
-            command += [f"{option.switch}={_text(one)}" for one in values]
+            command += [f"{option.switch}={as_typed(one)}" for one in values]
     command += ["-q"] * quiet
     command += pytest_arguments
     if print_command:
@@ -131,30 +84,30 @@ def inventory() -> None:
 
 
 @inventory.command()
-@_options(_INVENTORY)
+@options(INVENTORY)
 @click.argument("host", required=False)
 def show(host: str | None, **given: Any) -> None:
     """Print what is effective for a host, or for all, and where each value comes from."""
     from conformance.fleet.errors import InventoryError
     from conformance.fleet.show import describe
 
-    fleet = _fleet(given)
+    fleet = read_fleet(given)
     try:
         for line in describe(fleet, host):
             click.echo(line)
     except InventoryError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @inventory.command()
-@_options(_INVENTORY)
+@options(INVENTORY)
 def validate(**given: Any) -> None:
     """Say everything that is wrong with an inventory; exit status 4 when something is."""
     from conformance.problems import declared_problems
 
-    fleet = _fleet(given)
+    fleet = read_fleet(given)
     if problems := dict.fromkeys(declared_problems(fleet)):
-        _fail("\n".join(problems))
+        fail("\n".join(problems))
     for warning in fleet.warnings:
         click.echo(f"warning: {warning}", err=True)
     addresses, domains = len(fleet.addresses), len(fleet.domains)
@@ -182,7 +135,7 @@ def explain(rule: str) -> None:
     if rule not in checks():
         from conformance.reading.excerpt import did_you_mean
 
-        _fail(f"no rule {rule!r}; {did_you_mean(rule, checks(), most=3) or 'see: mailconform list rules'}")
+        fail(f"no rule {rule!r}; {did_you_mean(rule, checks(), most=3) or 'see: mailconform list rules'}")
     levels = {name: profiles.load(name).level(checks()[rule]) for name in profiles.names()}
     for line in words(checks()[rule], levels):
         click.echo(line)
@@ -200,7 +153,7 @@ def scaffold(rule: str, subject: str) -> None:
         for line in begin(rule, subject):
             click.echo(line)
     except ScaffoldError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @main.command(hidden=True)
@@ -220,6 +173,7 @@ main.add_command(telling.merge)
 main.add_command(night.status)
 main.add_command(night.history)
 main.add_command(receiver)
+main.add_command(waiving.waivers)
 
 
 @main.group("list", context_settings=_CONTEXT)
@@ -238,7 +192,7 @@ def rules(profile: str) -> None:
         for check in checks().values():
             click.echo(f"{known.level(check, profile.split(',')) or '-':<7} {check.id:<26} {check.title}")
     except known.UnknownProfile as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @listing.command("profiles")
@@ -257,20 +211,20 @@ def list_profiles() -> None:
 
 
 @listing.command()
-@_options(_INVENTORY)
+@options(INVENTORY)
 def hosts(**given: Any) -> None:
     """Every mail host with its addresses, HELO names and listeners."""
-    for mta in _fleet(given).mtas:
+    for mta in read_fleet(given).mtas:
         sending = ", ".join(f"{address.ip} as {address.helo}" for address in mta.addresses)
         ports = ", ".join(str(listener.port) for listener in mta.listeners)
         click.echo(f"{mta.name:<32} {sending or 'sends nothing'}" + (f"; listens on {ports}" if ports else ""))
 
 
 @listing.command()
-@_options(_INVENTORY)
+@options(INVENTORY)
 def domains(**given: Any) -> None:
     """Every domain of the catalogue with its selectors and the hosts that send for it."""
-    for domain in _fleet(given).domains:
+    for domain in read_fleet(given).domains:
         selectors = ", ".join(f"{selector.name} ({selector.state})" for selector in domain.selectors)
         what = (
             "sends no mail"
@@ -278,36 +232,6 @@ def domains(**given: Any) -> None:
             else f"selectors: {selectors or 'none'}; sent by: {len(domain.hosts)} hosts"
         )
         click.echo(f"{domain.name:<32} {what}")
-
-
-def _fleet(given: dict[str, Any]) -> Any:
-    from conformance.fleet.ansible import load
-    from conformance.fleet.errors import InventoryError
-
-    try:
-        chosen = _settings(given)
-        if not chosen["inventory"]:
-            _fail("no inventory: name one with --inventory PATH, MAILCONFORM_INVENTORY or mailconform_inventory")
-        return load(
-            chosen["inventory"],
-            limit=chosen["limit"],
-            vault_password_file=chosen["vault-password-file"],
-            secrets=not chosen["no-secrets"],
-            ansible_python=chosen["ansible-python"],
-        )
-    except UsageError as error:
-        _fail(str(error))
-    except InventoryError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(error.exit_code) from None
-
-
-def _fail(text: str) -> NoReturn:
-    from conformance.report.text import printable
-
-    for line in text.splitlines():
-        click.echo(printable(line), err=True)
-    raise SystemExit(4)
 
 
 if __name__ == "__main__":

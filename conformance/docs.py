@@ -24,7 +24,7 @@ from conformance.report.files import write_atomic
 from conformance.report.formats import FORMATS
 from conformance.report.results import EXITS
 from conformance.report.text import place_address
-from conformance.subjects import KINDS
+from conformance.subjects import KINDS, kind_of, subject_of
 
 COMMAND = "mailconform docs docs/checks"
 """What brings the generated part up to date, seen from the top of a checkout."""
@@ -91,13 +91,6 @@ def page(check: Check) -> str:
     )
 
 
-def subject_of(name: str) -> str | None:
-    """Return the kind of subject that a parameter of a check leads to, None for one of the whole fleet."""
-    if name in KINDS:
-        return name
-    return next((kind for one in _needs(name) if (kind := subject_of(one))), None)
-
-
 def facts_about(kind: str) -> list[tuple[str, str]]:
     """Return the facts that a check of a kind of subject may ask for: parameter and what it gives."""
     names = [name for name in vars(fixtures) if hasattr(getattr(fixtures, name), "_get_wrapped_function")]
@@ -109,14 +102,9 @@ def about(name: str) -> str:
     return inspect.getdoc(getattr(fixtures, name)) or ""
 
 
-def _needs(name: str) -> Iterable[str]:
-    fixture = getattr(fixtures, name, None)
-    return inspect.signature(inspect.unwrap(fixture)).parameters if fixture is not None else ()
-
-
 def _judged(check: Check) -> str:
-    kind = next((found for name in check.subjects if (found := subject_of(name))), None)
-    subject = f"each {kind.replace('_', ' ')}: {_lower(about(kind))}" if kind else "the fleet as a whole."
+    kind = kind_of(check)
+    subject = f"each {kind.replace('_', ' ')}: {_lower(about(kind))}" if kind in KINDS else "the fleet as a whole."
     facts = [name for name in check.subjects if name not in KINDS]
     lines = [f"Judges {subject}", *(("", "Looks at:", "") if facts else ())]
     return "\n".join([*lines, *(f"- `{name}`: {_lower(about(name))}" for name in facts)])

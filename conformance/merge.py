@@ -15,11 +15,24 @@ from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
 from conformance.report.grouping import Result
 from conformance.report.reader import load, place
+from conformance.report.register import stale, united
 from conformance.report.results import Results
 from conformance.report.text import plural
 from conformance.report.words import moment
 
-_SAME = ("tool", "rules", "inventory", "limit", "profiles", "level", "gate", "dns", "overlays", "probe")
+_SAME = (
+    "tool",
+    "rules",
+    "inventory",
+    "limit",
+    "profiles",
+    "level",
+    "gate",
+    "strict_waivers",
+    "dns",
+    "overlays",
+    "probe",
+)
 """What shards of one fleet have in common, as ``run`` of ``results.json`` names it."""
 
 
@@ -94,7 +107,8 @@ def merge(shards: Sequence[Shard], *, internal: bool = False) -> Merged:
         results=results,
         expected={text: text for text in _unreached(shards, results)},
         internal=internal or any(shard.run["exit"] == 3 for shard in shards),
-        failed_elsewhere=any(shard.run["exit"] == 1 and not shard.document["counts"]["fail"] for shard in shards),
+        failed_elsewhere=any(map(_failed_elsewhere, shards)),
+        waivers=united(map(_register, shards)),
     )
     gate_none = together.run["gate"] == "none"
     document = together.document(together.exit_status(_ended(shards), gate_none))
@@ -102,6 +116,18 @@ def merge(shards: Sequence[Shard], *, internal: bool = False) -> Merged:
     document["run"] |= _times(shards)
     parts = [shard.facts.gathering() for shard in shards if shard.facts]
     return Merged(document, store, gathered(parts), warnings)
+
+
+def _register(shard: Shard) -> list[dict[str, Any]]:
+    """Return the waivers of a shard; one of before there were waivers has none."""
+    found: list[dict[str, Any]] = shard.document.get("waivers", [])
+    return found
+
+
+def _failed_elsewhere(shard: Shard) -> bool:
+    """Whether a shard ended with 1 for what is no check of ours."""
+    strict = shard.run.get("strict_waivers") and stale(_register(shard))
+    return shard.run["exit"] == 1 and not shard.document["counts"]["fail"] and not strict
 
 
 def _check(shards: Sequence[Shard]) -> None:
@@ -112,6 +138,8 @@ def _check(shards: Sequence[Shard]) -> None:
             ours, theirs = first.run.get(name), shard.run.get(name)
             if ours != theirs:
                 raise MergeError(f"{first.name} and {shard.name} differ in {name}: {_shown(ours)} and {_shown(theirs)}")
+        if [_named(one) for one in _register(first)] != [_named(one) for one in _register(shard)]:
+            raise MergeError(f"{first.name} and {shard.name} differ in their waivers")
     parts: dict[tuple[int, int], str] = {}
     for shard in shards:
         if (part := shard.part) is None:
@@ -121,6 +149,10 @@ def _check(shards: Sequence[Shard]) -> None:
         if part in parts:
             raise MergeError(f"{parts[part]} and {shard.name} are both shard {part[0]} of {part[1]}")
         parts[part] = shard.name
+
+
+def _named(waiver: Mapping[str, Any]) -> tuple[Any, ...]:
+    return waiver["id"], waiver["rules"], waiver["issued"], waiver["expires"], waiver["covers"]
 
 
 def _shown(value: Any) -> str:

@@ -190,6 +190,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("smtp-sessions", "SMTP sessions at once, at most.", "N", default=20.0, number=True, least=1, whole=True),
     Option("gate", "'none' reports everything and exits with 0.", choices=("all", "none"), default="all"),
+    Option(
+        "waivers",
+        "Waivers: what may be broken for now, why, and until when; see 'mailconform waivers'. Repeatable.",
+        "FILE",
+        many=True,
+    ),
+    Option("strict-waivers", "A waiver that nobody needs any more fails the run.", flag=True, default=False),
     Option("replay", "Judge a facts.json again, without a network.", "FILE"),
     Option(
         "reports",
@@ -239,7 +246,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 
-_OTHER_VARIABLES = frozenset({"MAILCONFORM_CORPORA"})
+_OTHER_VARIABLES = frozenset({"MAILCONFORM_CORPORA", "MAILCONFORM_NOW"})
 """Read by the tests."""
 
 

@@ -22,6 +22,8 @@ LETTERS = {
     "not-applicable": ("not applicable", "-", ("NOT APPLICABLE", {"blue": True})),
 }
 """Category, letter and word of each outcome."""
+STALE = ("stale waiver", "s", ("STALE WAIVER", {"yellow": True}))
+"""Of what conforms, although a waiver excuses it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -203,7 +205,8 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, s
     result = getattr(report, "conformance", None)
     if not result:
         return None
-    category, letter, word = LETTERS[result["outcome"]]
+    stale = result["outcome"] == "pass" and result["waiver"]
+    category, letter, word = STALE if stale else LETTERS[result["outcome"]]
     return category, "" if config.option.verbose < 0 else letter, word
 
 

@@ -33,6 +33,7 @@ from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
+from conformance.policy import Policy
 from conformance.problems import asked_problems, split
 from conformance.profiles import files as profile_files
 from conformance.progress import Ticker
@@ -50,6 +51,7 @@ class Run:
 
     settings: Settings
     fleet: Fleet
+    policy: Policy = field(default_factory=Policy)
     worker: str | None = None
     shared: Path | None = None
     """Folder that workers and controller share."""
@@ -162,6 +164,7 @@ class Run:
             return
         silent = observed.unobserved(self.fleet, self.store.trials.values())
         self.results.internal |= bool(self.gathering.defects) and not self.settings["replay"]
+        self.results.waivers = self.policy.register(self.results.results)
         self.results.run |= {
             "profiles": list(self.profiles),
             "rules": rules_version(),
@@ -269,7 +272,7 @@ class Run:
         try:
             asked = self.gathered.evidence(facts_of(case))
             evidence = [self.numbers.get(one, one) for one in asked]
-            return judge(case, raised, self.fleet, self.gate, evidence)
+            return self.policy.weigh(judge(case, raised, self.fleet, self.gate, evidence))
         except Exception as error:
             return defect(case, error)
 

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
+from conformance import policy
+from conformance.fleet import waivers
+from conformance.fleet.errors import USAGE, InventoryError, by_place
 from conformance.fleet.model import Fleet, Mta
 from conformance.options import Settings, UsageError, duration, settle, unknown
 from conformance.problems import split
@@ -48,13 +51,15 @@ def begin(config: pytest.Config) -> Run:
     if (given := getattr(config, "workerinput", None)) is not None:
         shared = Path(given["mailconform_shared"])
         # The file is our own, in a folder that only this user can read.
-        settled, fleet = pickle.loads((shared / "run").read_bytes())  # noqa: S301
-        return Run(settled, fleet, given["workerid"], shared)
+        settled, fleet, weighed = pickle.loads((shared / "run").read_bytes())  # noqa: S301
+        return Run(settled, fleet, weighed, given["workerid"], shared)
     with ExitStack() as held:
         held.callback(terminate_like_interrupt())
         chosen = settings(config)
-        run = Run(chosen, read_fleet(chosen))
+        run = Run(chosen, *declared(chosen))
         run.notes += unknown(_ini_keys(config))
+        if policy.CLOCK in os.environ:
+            run.notes.append(f"waivers are judged as of {run.policy.today}, which {policy.CLOCK} says is today")
         run.validate()
         if not config.option.collectonly:
             run.make_folder()
@@ -104,11 +109,26 @@ def hand_over(run: Run) -> str:
     """Return the folder from which workers of pytest-xdist read what this process settled."""
     if run.shared is None:
         run.shared = Path(tempfile.mkdtemp(prefix="mailconform-"))
-        (run.shared / "run").write_bytes(pickle.dumps((run.settings, run.fleet)))
+        (run.shared / "run").write_bytes(pickle.dumps((run.settings, run.fleet, run.policy)))
     return str(run.shared)
 
 
-def read_fleet(chosen: Settings) -> Fleet:
+def declared(chosen: Settings) -> tuple[Fleet, policy.Policy]:
+    """Read waivers and inventory. Raises UsageError, and InventoryError with all that is wrong with both."""
+    day = policy.today()
+    found, wrong = waivers.load(chosen["waivers"], policy.rules(), day)
+    try:
+        fleet = read_fleet(chosen, waivers.patterns(found))
+        weighed = policy.build(day, found, fleet, limited=bool(chosen["limit"]))
+    except InventoryError as error:
+        every = sorted([*wrong, *error.problems], key=by_place)
+        raise InventoryError(dict.fromkeys(every), USAGE if wrong else error.exit_code) from None
+    if wrong:
+        raise InventoryError(dict.fromkeys(sorted(wrong, key=by_place)))
+    return fleet, weighed
+
+
+def read_fleet(chosen: Settings, patterns: tuple[str, ...] = ()) -> Fleet:
     """Read the inventory. Raises UsageError and InventoryError."""
     from conformance.fleet.ansible import load
 
@@ -117,6 +137,7 @@ def read_fleet(chosen: Settings) -> Fleet:
     fleet = load(
         chosen["inventory"],
         limit=chosen["limit"],
+        patterns=patterns,
         vault_password_file=chosen["vault-password-file"],
         secrets=not chosen["no-secrets"],
         ansible_python=chosen["ansible-python"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,8 @@ class Place:
     domain: str | None
     hosts: tuple[str, ...]
     origin: Origin | None
+    address: str | None = None
+    """The source address that it is about."""
 
 
 def place(subject: Any, check: Check) -> Place:
@@ -64,23 +67,39 @@ def place(subject: Any, check: Check) -> Place:
             return Place(subject.name, None, (subject.name,), subject.origin)
         case Address():
             origin = subject.helo_origin if check.area == "helo" else None
-            return Place(subject.host, None, (subject.host,), origin or subject.origin)
+            return Place(subject.host, None, (subject.host,), origin or subject.origin, str(subject.ip))
         case Listener():
             return Place(subject.host, None, (subject.host,), subject.origin)
         case Sender():
             address = subject.address
-            return Place(address.host, subject.domain.name, (address.host,), address.origin)
+            return Place(address.host, subject.domain.name, (address.host,), address.origin, str(address.ip))
         case Stream():
             return Place(subject.host, subject.domain, (subject.host,), subject.origin)
         case Probe():
-            stream = subject.stream
-            return Place(stream.host, stream.domain, (stream.host,), stream.origin)
+            stream, source = subject.stream, str(subject.source) if subject.source else None
+            return Place(stream.host, stream.domain, (stream.host,), stream.origin, source)
         case Domain():
             return Place(None, subject.name, subject.hosts, subject.origin)
         case Selector():
             return Place(None, subject.domain, (), subject.origin)
         case _:
             return Place(None, None, (), None)
+
+
+def subject_of(name: str) -> str | None:
+    """Return the kind of subject that a parameter of a check leads to, None for one of the whole fleet."""
+    from conformance import fixtures
+
+    if name in KINDS:
+        return name
+    fixture = getattr(fixtures, name, None)
+    needs = inspect.signature(inspect.unwrap(fixture)).parameters if fixture is not None else ()
+    return next((kind for one in needs if (kind := subject_of(one))), None)
+
+
+def kind_of(check: Check) -> str:
+    """Return the kind of subject that a check judges, itself or through the facts it asks for: ``fleet`` for all."""
+    return next((kind for name in check.subjects if (kind := subject_of(name))), "fleet")
 
 
 def concerned(fleet: Fleet, where: Place) -> list[Mta]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import datetime
 import json
 import re
 import shlex
@@ -21,10 +22,10 @@ import click
 import pytest
 import yaml
 
-from conformance import docs
+from conformance import docs, policy
 from conformance.catalogue import checks
 from conformance.cli import main
-from conformance.fleet import schema
+from conformance.fleet import schema, waivers
 from conformance.options import OPTIONS, UsageError
 from conformance.report.formats import render
 from tests.report.sample_results import fleet
@@ -351,3 +352,12 @@ def test_alert_rules_are_alert_rules(tmp_path: Path) -> None:
     (tmp_path / block.title).write_text(block.text)
     done = subprocess.run(["promtool", "check", "rules", block.title], cwd=tmp_path, check=False, timeout=30)
     assert done.returncode == 0
+
+
+def test_waivers_of_the_documentation_are_valid() -> None:
+    shown = [block for block in of("yaml") if block.title.endswith("waivers.yml")]
+    assert shown
+    for block in shown:
+        found, wrong = waivers.judged(block.text, block.title, policy.rules(), datetime.date(2026, 12, 1))
+        assert found
+        assert not wrong

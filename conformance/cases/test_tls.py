@@ -118,6 +118,7 @@ def _name(presented: ServerCertificate) -> str:
         "Offer AUTH inside TLS only at {listener.id}: STARTTLS on 587 (Postfix smtpd_tls_auth_only = yes), TLS from "
         "the first octet on 465 (smtpd_tls_wrappermode = yes)."
     ),
+    waivable=False,
 )
 def test_tls_in_587(session: Session) -> None:
     """Submission offers TLS, and AUTH inside TLS only.

@@ -2,8 +2,8 @@
 """Reads an inventory with Ansible's own classes, inside Ansible's interpreter.
 
 Started by :mod:`conformance.fleet.ansible` as ``python -I _ansible_helper.py REQUEST``; REQUEST is a JSON object with
-``sources``, ``limit``, ``vault_password_file``, ``secrets``, ``out`` and ``lifeline`` (file descriptors). JSON lines
-go to ``out``: progress, then one answer. Standard output is left to whatever the inventory runs.
+``sources``, ``limit``, ``patterns``, ``vault_password_file``, ``secrets``, ``out`` and ``lifeline`` (descriptors). JSON
+lines go to ``out``: progress, then one answer. Standard output is left to whatever the inventory runs.
 
 The answer holds the selected hosts and their resolved ``mailconform_*`` variables. Equal values stand once, in a table,
 with the places that they were written at. Ansible's Python interface is internal to it: this is the one file that
@@ -415,6 +415,17 @@ class Inventory(InventoryManager):  # type: ignore[misc]
                 return []
         return list(self.get_hosts("all"))
 
+    def matched(self, pattern: str) -> list[str]:
+        """Return the hosts of the whole inventory that a pattern matches; none where it is no pattern."""
+        # Who asked says what is to be said of a pattern without hosts.
+        warning, Display.warning = Display.warning, lambda *_, **__: None
+        try:
+            return [str(host.name) for host in self.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)]
+        except Exception:
+            return []
+        finally:
+            Display.warning = warning
+
 
 def unlock(loader: Loader) -> None:
     """Give the loader the vault passwords: the file named, and those of Ansible's own configuration."""
@@ -475,6 +486,7 @@ def read(locked: dict[str, None]) -> dict[str, Any]:
         "faults": [*loader.broken.values(), *list(broken)[:REPORTS]],
         "files": list(values.files),
         "values": list(values.rows),
+        "patterns": {pattern: inventory.matched(pattern) for pattern in REQUEST["patterns"]},
     }
 
 

@@ -31,6 +31,7 @@ def load(
     sources: Sequence[str],
     *,
     limit: str | None = None,
+    patterns: Sequence[str] = (),
     vault_password_file: str | None = None,
     secrets: bool = True,
     ansible_python: str | None = None,
@@ -38,6 +39,7 @@ def load(
 ) -> Fleet:
     """Return the fleet that some inventory sources declare; ``limit`` is a pattern of Ansible's, or ``@FILE``.
 
+    ``patterns`` are further ones: the fleet says which hosts of the whole inventory each matches.
     ``secrets`` false reads what is not encrypted. ``ansible_python`` is an interpreter with another ansible-core (2.17
     or later). ``timeout`` is in seconds. Raises InventoryError with everything that is wrong.
     """
@@ -45,6 +47,7 @@ def load(
     request = {
         "sources": [source if "," in source else os.path.expanduser(source) for source in sources],  # noqa: PTH111
         "limit": (limit or "").strip() or None,
+        "patterns": list(patterns),
         "vault_password_file": vault_password_file,
         "secrets": secrets,
     }

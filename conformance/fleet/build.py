@@ -44,6 +44,7 @@ def build(answer: Answer, *, secrets: bool, sources: Sequence[str], warnings: Se
         root=str(Path.cwd()),
         extra={"ansible-core": answer.ansible},
         ignored=tuple(builder.ignored),
+        patterns={pattern: frozenset(names) for pattern, names in answer.patterns.items()},
     )
 
 

@@ -24,6 +24,12 @@ class Problem:
         return printable(f"{place}{self.text}{f' ({self.hint})' if self.hint else ''}")
 
 
+def by_place(problem: Problem) -> tuple[str, int, str]:
+    """Return what sorts problems by file and line; those without a place come last."""
+    origin = problem.origin or Origin("\U0010ffff")
+    return origin.path, origin.line or 0, problem.text
+
+
 class InventoryError(Exception):
     """The inventory cannot be judged; ``exit_code`` is 4 (it is wrong) or 5 (it declares nothing to check)."""
 

@@ -310,6 +310,8 @@ class Fleet:
     extra: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     """Hosts of the inventory that are no mail hosts."""
+    patterns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Patterns that were asked about, with the hosts of the whole inventory that each matches."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Mta]:

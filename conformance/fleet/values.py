@@ -64,6 +64,7 @@ class Answer:
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self.ansible: str = answer["ansible"]
         self.total: int = answer["total"]
+        self.patterns: Mapping[str, list[str]] = answer["patterns"]
         self.locked: tuple[str, ...] = tuple(map(shown_path, answer["locked"]))
         self._places = Places(answer["files"])
         self._rows: list[str] = answer["values"]

@@ -10,6 +10,7 @@ from conformance.report.evidence import Evidence
 from conformance.report.grouping import Result
 from conformance.report.matrix import anchor
 from conformance.report.text import place_address
+from conformance.report.waived import lapse
 
 LINK = 120
 """Characters of a link to a host or domain, and of the mark-up of a finding in its section."""
@@ -37,6 +38,7 @@ class Finding:
     aspect: str
     evidence: list[Link]
     waiver: str
+    lapsed: str
 
 
 def rule_link(check: str) -> Link:
@@ -61,6 +63,7 @@ def finding(result: Result, evidence: Evidence, within: str = "") -> Finding:
         result["aspect"],
         [Link(ref, where and f"#{where}") for where, ref in evidence.links(result["evidence"])],
         waiver_text(result["waiver"]),
+        lapse(result),
     )
 
 

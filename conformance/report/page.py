@@ -17,6 +17,7 @@ from conformance.report.matrix import anchor, domains_table, hosts_matrix
 from conformance.report.sections import Judged
 from conformance.report.text import plural, printable
 from conformance.report.todo import Block, blocks, cause_block, waivers
+from conformance.report.waived import by_need, came_of, sentence_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,7 +77,10 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
             evidence=evidence,
             has_facts=facts is not None,
             waived=waivers(r for r in results["results"] if r["outcome"] == "waived"),
-            stale=waivers(r for r in results["results"] if r["outcome"] == "pass" and r["waiver"]),
+            idle=waivers(r for r in results["results"] if r["outcome"] == "pass" and r["waiver"]),
+            register=[(one, came_of(one)) for one in by_need(results)[:_NAMES]],
+            waivers_sentence=sentence_of(results),
+            more_waivers=max(len(results.get("waivers", [])) - _NAMES, 0),
             reasons=_not_applicable(results),
             rules=_rules(results, rules),
             names=_NAMES,

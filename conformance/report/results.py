@@ -16,12 +16,14 @@ from conformance.check import Check, Level, sources
 from conformance.fleet.model import Fleet
 from conformance.report.changes import Changes
 from conformance.report.files import write_atomic
+from conformance.report.register import stale
+from conformance.report.text import plural
 
 OUTCOMES = ("pass", "fail", "advice", "waived", "undetermined", "not-applicable")
 
 EXITS = {
     0: "every check that gates conforms",
-    1: "a check that gates is broken",
+    1: "a check that gates is broken, or a waiver is stale and --strict-waivers was given",
     2: "the run was interrupted, or out of its budget: these results are partial",
     3: "mailconform itself failed: an internal error, see above",
     4: "wrong usage or an unreadable inventory",
@@ -57,6 +59,8 @@ class Results:
     """Whether a test failed that is no check of ours."""
     changes: Changes = field(default_factory=Changes)
     """What is different from the runs before."""
+    waivers: list[dict[str, Any]] = field(default_factory=list)
+    """The register of waivers."""
     _places: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _written: float = 0.0
@@ -99,7 +103,7 @@ class Results:
             return 0
         if self.run.get("inconclusive"):
             return 6
-        if counts["fail"]:
+        if counts["fail"] or (self.run.get("strict_waivers") and stale(self.waivers)):
             return 1
         unknown = any(
             result["outcome"] == "undetermined" and Level(result["level"]).rank <= self.gate.rank
@@ -108,10 +112,19 @@ class Results:
         return 6 if unknown or self.expected else 0
 
     def _in_words(self, exit_status: int) -> str:
+        if exit_status == 1:
+            return self._why_broken()
         if exit_status or self.run["gate"] != "none":
             return EXITS.get(exit_status, "")
         without = self.exit_status(0, gate_none=False)
-        return f"nothing gates in this run (--gate none); without that it would end with {without}: {EXITS[without]}"
+        why = self._why_broken() if without == 1 else EXITS[without]
+        return f"nothing gates in this run (--gate none); without that it would end with {without}: {why}"
+
+    def _why_broken(self) -> str:
+        if self.counts()["fail"]:
+            return "a check that gates is broken"
+        idle = len(stale(self.waivers)) if self.run.get("strict_waivers") else 0
+        return f"{plural(idle, 'waiver')} stale (--strict-waivers)" if idle else "a test beside the checks failed"
 
     def document(self, exit_status: int) -> dict[str, Any]:
         """Return the whole of ``results.json``."""
@@ -139,6 +152,7 @@ class Results:
                 }
                 for domain in self.fleet.domains
             ],
+            "waivers": self.waivers,
             "results": ordered,
         }
         return self.changes.told(document)
@@ -207,6 +221,7 @@ def opening(settings: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
         "limit": settings["limit"],
         "level": settings["level"],
         "gate": settings["gate"],
+        "strict_waivers": settings["strict-waivers"],
         "replay": settings["replay"],
         "dns": "replay" if settings["replay"] else "live",
         "hosts": len(fleet.mtas),

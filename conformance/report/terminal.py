@@ -24,12 +24,14 @@ from conformance.report.grouping import (
     verdict,
 )
 from conformance.report.text import clip, plural, printable
+from conformance.report.waived import lapse, notices, sentence_of
 from conformance.report.words import proposal
 
 ENTRY_LINES = 8
 """Lines of one entry, at most."""
 _NARROWEST = 60
 _CAUSES = 20
+_NOTICES = 10
 _QUIET_FINDINGS = 20
 _INDENT = " " * 10
 _COMMAND = re.compile(r"^(\s*:):(?=[a-zA-Z-]+(?: .*)?::)|(##)\[")
@@ -76,14 +78,22 @@ def _mark(letter: str, color: bool) -> str:
 
 def _finding(group: Group, color: bool, width: int) -> list[str]:
     remedies = group.remedies
-    entry = [_rule(group, color, width), *_subjects(group.findings, width, room=3)]
+    entry = [_rule(group, color, width), *_subjects(group.findings, width, room=3), *_lapsed(group, width)]
     entry += _required(remedies, group.title, width)
     entry += _fixes(remedies, ENTRY_LINES - len(entry) - 1)
     return [*entry, *_why(group, width, min(ENTRY_LINES - len(entry), 2))]
 
 
 def _advice(group: Group, color: bool, width: int) -> list[str]:
-    return [_rule(group, color, width), *_subjects(group.findings, width, room=2), *_fixes(group.remedies, 1)]
+    told = [_rule(group, color, width), *_subjects(group.findings, width, room=2)]
+    return [*told, *_lapsed(group, width), *_fixes(group.remedies, 1)]
+
+
+def _lapsed(group: Group, width: int) -> list[str]:
+    """Return what the first waiver said that does not count any more, and how many others there are."""
+    texts = list(dict.fromkeys(text for finding in group.findings if (text := lapse(finding))))
+    more = f" (and {plural(len(texts) - 1, 'other waiver')})" if len(texts) > 1 else ""
+    return _wrapped(printable(texts[0], 1000) + more, width, 2) if texts else []
 
 
 def _rule(group: Group, color: bool, width: int) -> str:
@@ -176,12 +186,23 @@ def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> li
     if run["warnings"]:
         out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
     out += changed(results)
+    out += _waivers(results)
     if not run["complete"]:
         unreached = plural(len(run["unreached"]), "subject")
         out.append(f"Unfinished: {unreached} not reached{_first(run['unreached'])}.")
     if report_path is not None:
         out.append(f"Report: {printable(os.fspath(report_path), 4096)}")
     return [*out, _exit(results)]
+
+
+def _waivers(results: Results) -> list[str]:
+    told = notices(results)
+    lines = [
+        f"{printable(one.text[:1].upper() + one.text[1:], 1000)} [{printable(one.place)}]" for one in told[:_NOTICES]
+    ]
+    if len(told) > _NOTICES:
+        lines.append(f"and {len(told) - _NOTICES:,} more waivers to look at, see the report")
+    return [*filter(None, [sentence_of(results)]), *lines]
 
 
 def _first(names: Sequence[str]) -> str:
@@ -204,12 +225,17 @@ def _short_findings(found: Sequence[Group], color: bool) -> list[str]:
     for group in found:
         failed = [finding for finding in group.findings if finding["outcome"] == "fail"]
         out += [
-            f"{_mark('F', color)} {finding['level'].upper()} {group.check} {_seen(finding, 200)}"
+            f"{_mark('F', color)} {finding['level'].upper()} {group.check} {_seen(finding, 200)}{_short_lapse(finding)}"
             for finding in failed[:_QUIET_FINDINGS]
         ]
         if len(failed) > _QUIET_FINDINGS:
             out.append(f"{_mark('F', color)} {group.check} and {len(failed) - _QUIET_FINDINGS:,} more, see the report")
     return out
+
+
+def _short_lapse(finding: Result) -> str:
+    lapsed = lapse(finding)
+    return f"; {printable(lapsed, 1000)}" if lapsed else ""
 
 
 def _short_causes(reasons: Sequence[Cause], color: bool) -> list[str]:

@@ -8,6 +8,7 @@ from conformance.check import Level
 from conformance.reading.excerpt import listed
 from conformance.report.grouping import WORST, Result, Results
 from conformance.report.text import printable
+from conformance.report.waived import lapse, why_waived
 
 WIDE = 1000
 """Characters of one line that are shown: a record with its fix is longer than a terminal's line."""
@@ -26,6 +27,10 @@ def in_words(result: Result) -> str:
     if result["fix"]:
         lines.append(f"fix: {result['fix']}")
     lines.append(f"source: {', '.join(result['sources'])}")
+    if result["outcome"] == "waived":
+        lines.append(f"waived: {why_waived(result)}")
+    if lapsed := lapse(result):
+        lines.append(lapsed)
     if result["declared_at"]:
         lines.append(f"declared at: {result['declared_at']}")
     if result["evidence"]:
@@ -61,13 +66,6 @@ def moment(text: str) -> datetime.datetime | None:
         return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def why_waived(result: Result) -> str:
-    """Return the reason of the waiver that applies, with its end where it says one; empty where none applies."""
-    waiver = result["waiver"] or {}
-    until = f" (until {waiver['expires']})" if waiver.get("expires") else ""
-    return f"{waiver.get('reason', '')}{until}" if waiver else ""
 
 
 def proposal(results: Results) -> str:

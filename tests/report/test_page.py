@@ -227,7 +227,7 @@ def test_waivers_are_shown_with_their_text() -> None:
     stale = result("helo.fqdn", "mx1/198.51.100.1", "pass", waiver={"id": "W-2"})
     text = read(results(result("ptr.exists", "mx1/198.51.100.1", "waived"), stale)).text
     assert "ptr.exists id: W-1; reason: provider changes it; expires: 2027-01-31 mx1/198.51.100.1" in text
-    assert "Waivers nobody needs helo.fqdn mx1/198.51.100.1 : id: W-2" in text
+    assert "Waived, and not broken helo.fqdn mx1/198.51.100.1 : id: W-2" in text
 
 
 @pytest.mark.parametrize("facts", [None, {"schema": 1, "answers": [], "sessions": []}])

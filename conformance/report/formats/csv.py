@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from conformance.report.grouping import Result, Results
 from conformance.report.text import printable
-from conformance.report.words import ordered, proposal, shortfall, why_waived
+from conformance.report.waived import lapse, why_waived
+from conformance.report.words import ordered, proposal, shortfall
 
 ROWS = 1_000_000
 """Rows below the heading. A spreadsheet takes 1,048,576 in all."""
@@ -55,8 +56,12 @@ def render(results: Results) -> str:
 
 
 def _row(result: Result) -> list[str]:
-    values = {**result, "sources": ", ".join(result["sources"]), "waiver": why_waived(result)}
+    values = {**result, "sources": ", ".join(result["sources"]), "waiver": lapse(result) or _waived(result)}
     return [_cell(values[column] or "") for column in COLUMNS]
+
+
+def _waived(result: Result) -> str:
+    return why_waived(result) if result["outcome"] == "waived" else ""
 
 
 def _note(text: str, outcome: str = "incomplete") -> Sequence[str]:

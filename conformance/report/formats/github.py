@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
 from conformance.report.text import printable
+from conformance.report.waived import Notice, lapse, notices
 from conformance.report.words import declared, ordered, proposal, shortfall
 
 MOST = 10
@@ -34,7 +35,11 @@ def render(results: Results) -> str:
     own = [Annotation("mailconform: the run fell short", printable(why))] if why else []
     kinds = {
         "error": [*own, *map(_finding, broken)],
-        "warning": [*map(_cause, causes(results)), *(_finding(one) for one in advice if one["level"] != "info")],
+        "warning": [
+            *map(_cause, causes(results)),
+            *map(_notice, notices(results)),
+            *(_finding(one) for one in advice if one["level"] != "info"),
+        ],
         "notice": [
             Annotation(f"mailconform: {_proposed(results)}{verdict(results)}", sentence(results)),
             *(_finding(one) for one in advice if one["level"] == "info"),
@@ -49,8 +54,14 @@ def _proposed(results: Results) -> str:
 
 def _finding(result: Result) -> Annotation:
     fix = printable(result["fix"], 1000, newlines=True)
+    lapsed = printable(lapse(result))
     text = f"{printable(result['subject'])}: {printable(result['seen'])}" + (f"\nfix: {fix}" if fix else "")
+    text += f"\n{lapsed}" if lapsed else ""
     return Annotation(f"{result['check']} [{result['level']}]", text, declared(result))
+
+
+def _notice(notice: Notice) -> Annotation:
+    return Annotation(f"waiver: {notice.kind}", printable(notice.text), declared({"declared_at": notice.place}))
 
 
 def _cause(cause: Cause) -> Annotation:

@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from conformance.report.grouping import WORDS, Result, Results
 from conformance.report.text import printable
-from conformance.report.words import declared, in_words, proposal, shortfall, why_waived
+from conformance.report.waived import lapse, why_waived
+from conformance.report.words import declared, in_words, proposal, shortfall
 
 LIMIT = 28_000_000
 """Octets. GitLab takes files of less than 30 MB."""
@@ -83,6 +84,8 @@ def _message(result: Result) -> str:
     seen = printable(result["seen"] or result["cause"] or "")
     if result["outcome"] == "waived":
         return f"waived: {printable(why_waived(result))}; {seen}"
+    lapsed = lapse(result)
+    seen += f"; {printable(lapsed)}" if lapsed else ""
     return f"advice ({result['level']}): {seen}" if result["outcome"] == "advice" else seen
 
 

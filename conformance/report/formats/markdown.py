@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from conformance.report.grouping import WORDS, WORST, Cause, Group, Result, Results, causes, groups, sentence, verdict
 from conformance.report.text import plural, printable
-from conformance.report.words import ordered, proposal, shortfall, why_waived
+from conformance.report.waived import lapse, notices, why_waived
+from conformance.report.words import ordered, proposal, shortfall
 
 LIMIT = 15_000
 """Octets. Less than the shortest of what common chats and forges take for one message."""
@@ -40,7 +41,10 @@ def page(results: Results, limit: int, findings: int) -> str:
     text.section("What to do", (_group(one, findings) for one in found if one.outcome == "fail"), "rule", 0.7)
     text.section("Could not look", (_cause(one, findings) for one in causes(results)), "cause", 0.85)
     text.section("Advice", (_group(one, findings) for one in found if one.outcome == "advice"), "rule", 0.95)
-    text.section("Waived", _waived(results, findings), "rule", 1.0)
+    text.section("Waived", _waived(results, findings), "rule", 0.98)
+    text.section(
+        "Waivers to look at", (f"- {code(one.text)} ({code(one.place)})" for one in notices(results)), "waiver", 1.0
+    )
     return text.whole
 
 
@@ -110,7 +114,8 @@ def _group(group: Group, most: int) -> str:
 
 def _finding(result: Result) -> str:
     place = f" ({code(result['declared_at'])})" if result["declared_at"] else ""
-    return f"{code(result['subject'])}: {code(result['seen'])}{place}"
+    lapsed = lapse(result)
+    return f"{code(result['subject'])}: {code(result['seen'])}{place}{f'; {code(lapsed)}' if lapsed else ''}"
 
 
 def _cause(cause: Cause, most: int) -> str:

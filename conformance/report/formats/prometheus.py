@@ -37,6 +37,8 @@ def render(results: Results) -> str:
         ("run_unreached", "What an unfinished run did not come to.", [({}, len(run["unreached"]))]),
         ("hosts", "Hosts in scope.", [({}, run["hosts"])]),
         ("domains", "Domains in scope.", [({}, run["domains"])]),
+        ("waivers", "Waivers by state; stale ones are counted in their state too.", _waivers(results)),
+        ("waivers_next_end_timestamp_seconds", "When the next waiver that holds ends.", _next_end(results)),
         ("results", "Results by rule, its level in the run, and outcome.", _counted(results)),
     ]
     lines = (line for family in families for line in _family(*family, common))
@@ -59,6 +61,22 @@ def _counted(results: Results) -> Iterator[Sample]:
     for check, level in levels.items():
         for outcome in OUTCOMES:
             yield {"rule": check, "level": level, "outcome": outcome}, counted[check, outcome]
+
+
+def _waivers(results: Results) -> Iterator[Sample]:
+    register = results.get("waivers", [])
+    counted = Counter(one["state"] for one in register)
+    for state in ("holds", "expiring", "expired"):
+        yield {"state": state}, counted[state]
+    yield {"state": "stale"}, sum(one["stale"] for one in register)
+
+
+def _next_end(results: Results) -> Iterator[Sample]:
+    """Yield 24:00 UTC of the last day of the waiver that ends next; nothing where none holds."""
+    days = sorted(one["expires"] for one in results.get("waivers", []) if one["state"] != "expired")
+    for day in days[:1]:
+        if found := moment(f"{day}T00:00:00+00:00"):
+            yield {}, found.timestamp() + 86_400
 
 
 def _time(text: str) -> list[Sample]:

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from conformance.report.grouping import Result, Results, causes
 from conformance.report.text import place_address, plural, printable
-from conformance.report.words import declared, moment, ordered, proposal, shortfall, why_waived
+from conformance.report.waived import lapse, why_waived
+from conformance.report.words import declared, moment, ordered, proposal, shortfall
 
 MOST = 5_000
 """Results. GitHub takes 25,000 and shows 5,000."""
@@ -98,7 +99,8 @@ def _message(result: Result) -> str:
     if result["outcome"] == "undetermined":
         return f"{result['subject']}: could not look: {result['seen'] or result['cause']}"
     fix = f"\nfix: {result['fix']}" if result["fix"] else ""
-    return f"{result['subject']}: {printable(result['seen'], _LONGEST)}{fix}"
+    lapsed = lapse(result)
+    return f"{result['subject']}: {printable(result['seen'], _LONGEST)}{fix}{f'{chr(10)}{lapsed}' if lapsed else ''}"
 
 
 def _location(result: Result, results: Results) -> dict[str, Any]:
