@@ -72,6 +72,11 @@ class Bearers:
     def __init__(self, digests: Mapping[str, str]) -> None:
         self._digests = dict(digests)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The clients."""
+        return tuple(self._digests)
+
     def owner(self, header: str) -> str | None:
         """Return the client whose token an Authorization field holds. Takes the same time for each that is wrong."""
         scheme, _, secret = header.partition(" ")

@@ -61,7 +61,8 @@ def check_config(path: str) -> None:
 
     configuration = _read(path)
     try:
-        check_everything(configuration)
+        for doubt in check_everything(configuration):
+            click.echo(f"warning: {doubt}", err=True)
     except ConfigurationError as error:
         _fail(str(error))
     site = configuration.site

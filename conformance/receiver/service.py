@@ -8,9 +8,13 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+
+from cryptography import x509
+from OpenSSL import SSL
 
 from conformance.receiver import activation, http
 from conformance.receiver.api import Api, Bearers
@@ -19,6 +23,7 @@ from conformance.receiver.certificates import Certificates
 from conformance.receiver.configuration import MIB, Configuration, ConfigurationError, load_clients
 from conformance.receiver.dnswire import bind as bind_names
 from conformance.receiver.limits import Limits
+from conformance.receiver.scenario import PLAIN
 from conformance.receiver.station import Station, bind
 
 _LOG = logging.getLogger("mailconform.receiver")
@@ -127,9 +132,12 @@ def smtp_certificates(configuration: Configuration) -> Certificates:
     part = configuration.tls
     chain, key = _octets(part.certificate), _octets(part.key)
     try:
-        return Certificates(chain, key)
-    except (ValueError, TypeError) as error:
+        made = Certificates(chain, key)
+        # Whatever keeps TLS from beginning is to be said now, and not to the first host that says STARTTLS.
+        made.context("good", configuration.domain, *PLAIN.versions, PLAIN.client_certificate)
+    except (ValueError, TypeError, MemoryError, SSL.Error) as error:
         raise ConfigurationError(f"tls: {part.certificate} and {part.key} cannot be used: {error}") from None
+    return made
 
 
 def https_context(configuration: Configuration) -> ssl.SSLContext:
@@ -145,11 +153,30 @@ def https_context(configuration: Configuration) -> ssl.SSLContext:
     return context
 
 
-def check_everything(configuration: Configuration) -> None:
-    """Try all files that a configuration names, without serving. Raises ConfigurationError."""
-    bearers(configuration)
+def check_everything(configuration: Configuration) -> Iterator[str]:
+    """Try all files that a configuration names, without serving; yield what is doubtful. Raises ConfigurationError."""
+    if not bearers(configuration).names:
+        yield f"{configuration.clients} names no client: nobody can collect"
     smtp_certificates(configuration)
     https_context(configuration)
+    site = configuration.site
+    exchanges = {site.name(exchange) for exchange in site.exchanges}
+    for path, names in ((configuration.tls.certificate, exchanges), (configuration.https_files[0], {site.domain})):
+        leaf = x509.load_pem_x509_certificates(_octets(path))[0]
+        if uncovered := sorted(name for name in names if not _covers(leaf, name)):
+            yield f"{path} does not cover {', '.join(uncovered)}"
+        if leaf.not_valid_after_utc < datetime.now(UTC):
+            yield f"{path} expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+
+
+def _covers(leaf: x509.Certificate, name: str) -> bool:
+    """Return whether a certificate holds for a host name (RFC 9525 section 6.3)."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    known = {one.lower() for one in names.get_values_for_type(x509.DNSName)}
+    return name in known or f"*.{name.partition('.')[2]}" in known
 
 
 def _octets(path: Path) -> bytes:

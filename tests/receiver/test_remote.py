@@ -419,3 +419,41 @@ def test_bearer_tokens_that_are_none_are_refused_unseen(secret: str) -> None:
 def test_loopback_may_be_asked_in_clear_text() -> None:
     for url in ("http://127.0.0.1:8080", "http://[::1]:8080/"):
         Remote(url, SECRET)
+
+
+def test_a_client_that_dawdles_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "PATIENCE", 0.2)
+
+    async def handler(_request: Request) -> Response:
+        raise AssertionError("no request was ever complete")
+
+    async def go() -> None:
+        async with serving(handler) as url:
+            for begun in (
+                b"GET /health HTTP/1.1\r\nhost: x\r\n",
+                b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1",
+            ):
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+                writer.write(begun)
+                assert await asyncio.wait_for(reader.read(), 60) == b""
+                writer.close()
+
+    asyncio.run(go())
+
+
+def test_no_more_connections_are_held_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 2)
+
+    async def handler(_request: Request) -> Response:
+        return Response(HTTPStatus.OK, b"{}")
+
+    async def go() -> None:
+        async with serving(handler) as url:
+            port = int(url.rpartition(":")[2])
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert await asyncio.wait_for(reader.read(), 60) == b""
+            for one in (writer, *(writer for _, writer in held)):
+                one.close()
+
+    asyncio.run(go())

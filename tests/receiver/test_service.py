@@ -318,6 +318,10 @@ def test_check_config_says_what_cannot_be_played(receiver: Receiver) -> None:
     assert done.exit_code == 0
     assert "route mx-two cannot be played: it needs a second address" in done.stdout
     assert "needs a spare exchange" in done.stdout
+    assert "clients names no client" in done.stderr
+    assert f"certificate.pem does not cover {DOMAIN}\n" in done.stderr, "its names are 127.0.0.1 and *.DOMAIN"
+    assert "mx1" not in done.stderr
+    assert "expired" not in done.stderr
 
 
 def test_tokens_are_shown_once_and_kept_as_digests(receiver: Receiver) -> None:
