@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Bounds of the receiver. Times are seconds and are not divided by its pace; sizes are octets."""
 
-    sessions: int = 250
+    sessions: int = 500
     """Sessions at a time; more are told 421."""
     session_seconds: float = 3600.0
     session_octets: int = 64 * 1024 * 1024

@@ -18,6 +18,8 @@ from conformance.receiver.turns import Turns, address_of
 from conformance.receiver.wire import Wire
 
 _BACKLOG = 512
+_FLOOD = 4
+"""How many times the sessions that are held may be connected; of more nothing is written down."""
 
 
 class Server:
@@ -27,7 +29,7 @@ class Server:
         self._policy = policy
         self._settings = settings
         self._servers: list[asyncio.Server] = []
-        self._sessions: dict[asyncio.Task[None], Wire] = {}
+        self._sessions: dict[asyncio.Task[None], tuple[Session, Wire]] = {}
 
     @property
     def endpoints(self) -> list[tuple[str, int]]:
@@ -37,7 +39,7 @@ class Server:
     @property
     def sessions(self) -> int:
         """How many sessions go on."""
-        return len(self._sessions)
+        return sum(not session.over for session, _ in self._sessions.values())
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve a socket, too."""
@@ -49,12 +51,12 @@ class Server:
         """Stop listening, end all sessions with 421, and return once they are kept."""
         for server in self._servers:
             server.close()
-        for wire in self._sessions.values():
+        for _, wire in self._sessions.values():
             wire.end(Ended.OPEN, "the receiver was stopped")
         if self._sessions:
             _, late = await asyncio.wait(self._sessions, timeout=self._settings.limits.stop_seconds)
             for task in late:
-                self._sessions[task].abort()
+                self._sessions[task][1].abort()
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
@@ -62,12 +64,14 @@ class Server:
         return Wire(self._settings.limits, self._connected)
 
     def _connected(self, wire: Wire) -> None:
-        turns = Turns(self._policy, address_of(wire.local[0]), address_of(wire.peer[0]))
         limits = self._settings.limits
-        crowded = len(self._sessions) >= limits.sessions
+        if len(self._sessions) >= _FLOOD * limits.sessions:
+            wire.abort()
+            return
+        turns = Turns(self._policy, address_of(wire.local[0]), address_of(wire.peer[0]))
         session = Session(wire, turns, self._settings)
-        task = asyncio.create_task(session.run(crowded=crowded))
-        self._sessions[task] = wire
+        task = asyncio.create_task(session.run(crowded=self.sessions >= limits.sessions))
+        self._sessions[task] = session, wire
         clock = asyncio.get_running_loop().call_later(
             limits.session_seconds, wire.end, Ended.LIMIT, f"more than {limits.session_seconds:.0f} s"
         )

@@ -55,6 +55,8 @@ class Session:
         self._settings = settings
         self._channel: Channel | None = None
         self._name = settings.name
+        self.over = False
+        """Whether all is kept, and the client alone has to close."""
 
     async def run(self, *, crowded: bool = False) -> None:
         """Hold the session, and keep what was seen. ``crowded``: there are too many, it is ended at once."""
@@ -77,7 +79,8 @@ class Session:
         if self._turns.bound:
             self._recorder.token(self._turns.bound.token, self._talk.scenario.name)
         if crowded:
-            raise Over(Ended.LIMIT, "too many sessions")
+            self._talk.say(_FAREWELLS[Ended.LIMIT].octets())
+            raise Over(Ended.LIMIT, "too many sessions", silent=True)
         refusal = await self._greet()
         for _ in range(self._settings.limits.commands):
             command, fits = await self._command()
@@ -226,7 +229,7 @@ class Session:
         at = self._wire.ended_at or self._wire.now
         if self._wire.unfinished:
             self._recorder.line(at, "C", self._wire.unfinished)
-        farewell = _FAREWELLS.get(over.ended)
+        farewell = None if over.silent else _FAREWELLS.get(over.ended)
         if farewell:
             with contextlib.suppress(Over):
                 self._talk.say(farewell.octets())
@@ -239,5 +242,6 @@ class Session:
         except Exception:
             _LOG.exception("a session could not be kept")
         self._settings.budget.give(self._mail.held)
+        self.over = True
         spoken = farewell is not None or over.ended in (Ended.QUIT, Ended.DROPPED)
         await self._wire.close(linger=spoken and not over.silent)

@@ -7,6 +7,7 @@ streams show no ClientHello and no alert. That is just what the receiver is ther
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import struct
@@ -272,8 +273,9 @@ class Wire(asyncio.Protocol):
         if self._channel is not None:
             self._channel.close()
         if linger and not self._hung_up and not self._transport.is_closing():
-            self._transport.write_eof()
-            await self._gone()
+            with contextlib.suppress(OSError):  # It may have gone just now.
+                self._transport.write_eof()
+                await self._gone()
         self._transport.close()
         self._abort = self._loop.call_later(self._limits.farewell_seconds, self._transport.abort)
 
