@@ -8,6 +8,7 @@ import pytest
 
 from conformance.asked import RUN
 from conformance.check import NotApplicable
+from conformance.facts.authentication import Authentication
 from conformance.facts.behaviours import BEHAVIOURS, Behaviour
 from conformance.facts.delivery import Delivery
 from conformance.facts.dkim import KeyRecord
@@ -19,6 +20,8 @@ from conformance.facts.greeting import Exchanges, HeloName, ServerNames
 from conformance.facts.impostor import Impostor
 from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
 from conformance.facts.neighbours import Neighbours
+from conformance.facts.participation import Participation
+from conformance.facts.reshaped import Reshaped
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
@@ -261,6 +264,36 @@ def probe(request: pytest.FixtureRequest) -> Probe:
 def delivery(gathered: Gathered, probe: Probe) -> Delivery:
     """The captured delivery: session, transaction and message."""
     return cast(Delivery, gathered("delivery", probe))
+
+
+@pytest.fixture
+def authentication(gathered: Gathered, probe: Probe) -> Authentication:
+    """What SPF, DKIM and DMARC say of the captured delivery."""
+    return cast(Authentication, gathered("authentication", probe))
+
+
+@pytest.fixture
+def null_sender(gathered: Gathered, stream: Stream) -> Authentication:
+    """What SPF, DKIM and DMARC say of a delivery of the stream with the null sender."""
+    return cast(Authentication, gathered("null_sender", stream))
+
+
+@pytest.fixture
+def participation(gathered: Gathered, probe: Probe) -> Participation:
+    """How far the author's domain takes part in DMARC."""
+    return cast(Participation, gathered("participation", probe))
+
+
+@pytest.fixture
+def converted(gathered: Gathered, stream: Stream) -> tuple[Reshaped, ...]:
+    """Deliveries that had to be rewritten for a receiver that takes less, with their signatures."""
+    return cast(tuple[Reshaped, ...], gathered("converted", stream))
+
+
+@pytest.fixture
+def transcribed(gathered: Gathered, stream: Stream) -> tuple[Reshaped, ...]:
+    """Deliveries whose lines SMTP writes otherwise than they were, with their signatures."""
+    return cast(tuple[Reshaped, ...], gathered("transcribed", stream))
 
 
 @pytest.fixture

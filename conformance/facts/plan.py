@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.facts import (
+    authentication,
     delivery,
     dkim,
     dmarc,
@@ -21,6 +22,8 @@ from conformance.facts import (
     impostor,
     message,
     neighbours,
+    participation,
+    reshaped,
     reverse,
     servercert,
     spf,
@@ -107,6 +110,11 @@ FACTS: Mapping[str, Fact] = {
     "server_names": Fact(greeting.server_names, of=_dialled),
     "server_certificate": Fact(servercert.server_certificate, of=_place),
     "delivery": Fact(delivery.delivery),
+    "authentication": Fact(authentication.authentication),
+    "null_sender": Fact(authentication.null_sender),
+    "participation": Fact(participation.participation),
+    "converted": Fact(reshaped.converted),
+    "transcribed": Fact(reshaped.transcribed),
     "message": Fact(message.message),
     "parts": Fact(message.parts),
     "composed": Fact(message.composed),

@@ -19,34 +19,29 @@ import dns.rdatatype
 import dns.zone
 import yaml
 
+from tests.worlds.signing import private_keys
+
 FOLDER = Path(__file__).parent
 HEAD = "$TTL 60\n@ SOA ns.example.com. hostmaster.example.com. 1 60 60 60 60\n@ NS ns.example.com.\n"
 REPORTED = ("fail", "advice", "waived", "undetermined")
 
 
 @cache
-def private_keys() -> dict[str, Any]:
-    """RSA keys for worlds, by name."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
-    return {f"rsa{bits}": generate_private_key(65537, bits) for bits in (1024, 2048)}
-
-
-@cache
 def keys() -> dict[str, str]:
     """Public keys for worlds, by name, in base64."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     spki = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    made = {name: key.public_key().public_bytes(*spki) for name, key in private_keys().items()}
+    private = dict(private_keys())
+    ed25519 = private.pop("ed25519").public_key()
+    made = {name: key.public_key().public_bytes(*spki) for name, key in private.items()}
     for bits in (512, 4096, 5120):
         # Nobody signs with these, so that any odd modulus of the size will do.
         made[f"rsa{bits}"] = RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key().public_bytes(*spki)
-    pkcs1 = private_keys()["rsa2048"].public_key()
+    pkcs1 = private["rsa2048"].public_key()
     made["rsa2048pkcs1"] = pkcs1.public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    made["ed25519"] = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    made["ed25519"] = ed25519.public_bytes(Encoding.Raw, PublicFormat.Raw)
     return {name: base64.b64encode(key).decode() for name, key in made.items()}
 
 
@@ -89,7 +84,7 @@ class World:
                 peers = settings.get("sources") or values["send_from"]
                 peer = peers[0] if isinstance(peers, list) else peers
                 peer = peer["address"] if isinstance(peer, dict) else peer
-                maker = captures.Maker(f"{name}/{stream}", settings, peer, values.get("helo", name), signed)
+                maker = captures.Maker(f"{name}/{stream}", settings, peer, values.get("helo", name))
                 made = tuple(captures.trials(maker, self.trials))
                 (folder / f"{name}-{stream}.json").write_bytes(captured.dump(made))
 
@@ -157,37 +152,6 @@ def changed(zones: dict[str, str], changes: dict[str, list[str] | str]) -> dict[
             made = dns.rdata.from_text("IN", rdtype, filled(one), origin=dns.name.root, relativize=False)
             zone.find_rdataset(name, rdtype, create=True).add(made, 60)
     return {f"{origin}.": zone.to_text(relativize=False) for origin, zone in read.items()}
-
-
-@cache
-def _signing_key() -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    pem = Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
-    made: bytes = private_keys()["rsa2048"].private_bytes(*pem)
-    return made
-
-
-SIGNED_FIELDS = (
-    *(b"from", b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type"),
-    *(b"reply-to", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
-)
-
-
-def signed(message: bytes, selector: str = "s1", domain: str = "example.com") -> bytes:
-    """Return a message with a DKIM signature by the key ``{rsa2048}``."""
-    import dkim
-
-    lines = dkim.sign(
-        message,
-        selector.encode(),
-        domain.encode(),
-        _signing_key(),
-        canonicalize=(b"relaxed", b"relaxed"),
-        include_headers=list(SIGNED_FIELDS),
-    )
-    signature: bytes = lines.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return signature + message
 
 
 def filled(text: str) -> str:

@@ -28,6 +28,7 @@ from conformance.receiver.capture import (
     Transaction,
 )
 from tests.worlds.conduct import AGAIN, bounce, conforming, dialogue
+from tests.worlds.signing import signed
 
 BEGAN = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
 PROBE_DOMAIN = "conform.example.net"
@@ -119,10 +120,10 @@ def stuffed(octets: bytes) -> str:
 
 
 class Maker:
-    """Makes the trials of one stream. ``signed`` adds a DKIM signature to a message."""
+    """Makes the trials of one stream."""
 
-    def __init__(self, stream: str, settings: Mapping[str, Any], peer: str, helo: str, signed: Any) -> None:
-        self.stream, self.peer, self.helo, self.signed = stream, peer, helo, signed
+    def __init__(self, stream: str, settings: Mapping[str, Any], peer: str, helo: str) -> None:
+        self.stream, self.peer, self.helo = stream, peer, helo
         self.author = str(settings["from"])
         self.kind = str(settings.get("kind", "transactional"))
         self.mail_from = f"bounces@{settings.get('envelope', self.author.rpartition('@')[2])}"
@@ -176,7 +177,8 @@ class Maker:
         ``at`` seconds after the first letter · ``letter`` its number · ``peer``, ``exchange``, ``local`` · ``helo``,
         ``hellos`` (a list of fields) · ``tls`` (a version, false, or fields of Tls, with ``hello`` of ClientHello) ·
         ``extensions`` · ``codes`` (of banner, ehlo, mail, rcpt, data, dot; rcpt may be a list) · ``sender``,
-        ``parameters`` · ``recipients`` (places in the letter) · ``header``, ``body``, ``message``, ``sign`` · ``how``,
+        ``parameters`` · ``recipients`` (places in the letter) · ``header``, ``body``, ``message``, ``sign`` (false, or
+        signatures as :mod:`tests.worlds.signing` makes them), ``edit`` (texts to replace afterwards) · ``how``,
         ``wire`` · ``early`` · ``lines`` (a list of [milliseconds, side, text]) · ``ended`` and other fields of Capture.
         """
         one = dict(given)
@@ -238,8 +240,9 @@ class Maker:
             octets = message(self.author, to, helo, one.pop("header", {}), one.pop("body", None), self.kind)
         elif isinstance(octets, str):
             octets = octets.encode("utf-8").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        if one.pop("sign", True):
-            octets = self.signed(octets)
+        octets = signed(octets, one.pop("sign", True))
+        for old, new in one.pop("edit", {}).items():
+            octets = octets.replace(old.encode(), new.encode(), 1)
         how = one.pop("how", "DATA")
         wire = one.pop("wire", None) or (stuffed(octets) if how == "DATA" else octets.decode("latin-1"))
         parameters = tuple(one.pop("parameters", ("SIZE=1000", "BODY=8BITMIME")))
@@ -258,7 +261,8 @@ class Maker:
             "final_at": 60.0 if begun else 0.0,
             "final_code": codes["dot"] if begun else 0,
         }
-        return Transaction(**(made | {key: value for key, value in one.items() if key in made}))
+        known = [field.name for field in fields(Transaction)]
+        return Transaction(**(made | {key: value for key, value in one.items() if key in known}))
 
 
 def _hellos(given: Any, helo: str, tls: bool, codes: Mapping[str, int]) -> Iterator[Hello]:
