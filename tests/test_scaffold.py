@@ -45,8 +45,8 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "tests" / "worlds").mkdir(parents=True)
     for name in ("pyproject.toml", "pytest.ini", "tests/__init__.py", "tests/test_worlds.py"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("__init__.py", "captures.py", "good.yml"):
-        shutil.copy(ROOT / "tests" / "worlds" / name, tmp_path / "tests" / "worlds" / name)
+    for path in (*(ROOT / "tests" / "worlds").glob("*.py"), ROOT / "tests" / "worlds" / "good.yml"):
+        shutil.copy(path, tmp_path / "tests" / "worlds" / path.name)
     return tmp_path
 
 
