@@ -146,6 +146,7 @@ class Api:
         addresses = await self._desk.open(
             owner, asked.scenario, asked.route, asked.n, asked.expires, [str(peer) for peer in asked.peers], asked.run
         )
+        _LOG.info("%s opened %d addresses: %s, %s", owner, asked.n, asked.scenario, asked.route)
         return _json(HTTPStatus.CREATED, {"addresses": addresses})
 
     async def _collect(self, owner: str, body: bytes) -> Response:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.receiver.database import Database, Full
+from conformance.receiver.database import Database, DatabaseError, Full
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -67,6 +67,8 @@ class Archive:
     def __init__(self, path: Path | None, retention: Retention | None = None) -> None:
         self.retention = retention or Retention()
         self.database = Database(path, self.retention.octets, _SCHEMA, VERSION)
+        self.trouble = ""
+        """Why the latest session could not be kept; empty: it was, or there is room again."""
 
     def start(self) -> None:
         """Open the file. Raises DatabaseError."""
@@ -90,7 +92,12 @@ class Archive:
             )
             connection.execute("UPDATE held SET count = count + 1 - ?", (replaced,))
 
-        await self.database.run(job)
+        try:
+            await self.database.run(job)
+        except DatabaseError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
 
     async def collect(self, tokens: Sequence[str], after: int, octets: int = PAGE_OCTETS) -> Page:
         """Return sessions of tokens that were kept after a place in the order of keeping."""
@@ -141,14 +148,16 @@ class Archive:
         gone = tuple(openings)
         tokens = [(token,) for opening in gone for token in opening.tokens]
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: sqlite3.Connection) -> int:
             connection.executemany("DELETE FROM opening WHERE label = ?", [(opening.labels[0],) for opening in gone])
             connection.executemany("DELETE FROM tally WHERE token = ?", tokens)
             connection.execute("DELETE FROM concerns WHERE id IN (SELECT id FROM capture WHERE kept < ?)", (before,))
             dropped = connection.execute("DELETE FROM capture WHERE kept < ?", (before,)).rowcount
             connection.execute("UPDATE held SET count = count - ?", (dropped,))
+            return int(dropped)
 
-        await self.database.run(job)
+        if await self.database.run(job):
+            self.trouble = ""
 
 
 def _count(connection: sqlite3.Connection) -> int:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from conformance.receiver.announcement import Announcement
+from conformance.receiver.announcement import Announcement, Unreached
 from conformance.receiver.capture import Capture
 
 LONGEST = 3600.0
 """Seconds for which an address is open unless more or less is asked for."""
+PATIENCE = 120.0
+"""Seconds for which a receiver may be out of reach while its sessions are waited for."""
 
 Predicate = Callable[[tuple[Capture, ...]], bool]
 
@@ -80,11 +82,22 @@ class Collection:
 async def watch(
     receiver: Receiver, tokens: Sequence[str], until: float, predicate: Predicate, step: float
 ) -> tuple[Capture, ...]:
-    """Collect every ``step`` seconds until the predicate holds or ``until`` seconds have passed."""
+    """Collect every ``step`` seconds until the predicate holds or ``until`` seconds have passed.
+
+    A receiver that cannot be asked for a while, such as one that is started anew, is asked on: what hosts sent it is
+    not lost. Raises Unreached after PATIENCE seconds of that, or when it goes on at the end.
+    """
     end = time.monotonic() + until
+    heard = time.monotonic()
     while True:
-        captures = await receiver.collect(tokens)
-        left = end - time.monotonic()
-        if left <= 0 or predicate(captures):
-            return captures
-        await asyncio.sleep(min(step, left))
+        try:
+            captures = await receiver.collect(tokens)
+        except Unreached:
+            now = time.monotonic()
+            if now >= end or now - heard > PATIENCE:
+                raise
+        else:
+            heard = time.monotonic()
+            if heard >= end or predicate(captures):
+                return captures
+        await asyncio.sleep(max(0.0, min(step, end - time.monotonic())))

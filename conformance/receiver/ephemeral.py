@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DOMAIN = "conform.example.net"
 SPARE = 40
 _OWNER = "run"
+_ROOM = 512 * 1024 * 1024
+"""Octets of sessions that are kept in memory."""
 
 
 class Ephemeral:
@@ -87,7 +89,7 @@ class Ephemeral:
                 stack.enter_context(one)
             self.dns_port = names[0].getsockname()[1]
             bounds = Bounds(octets=self._limits.message)
-            archive = Archive(None, Retention(octets=2 * 1024**3))
+            archive = Archive(None, Retention(octets=_ROOM))
             station = Station(site, archive, self.certificates, limits=self._limits, bounds=bounds, pace=self._pace)
             try:
                 await station.start(smtp, [names])

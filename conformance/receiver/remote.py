@@ -51,19 +51,22 @@ _ERRORS: Mapping[str, type[ReceiverError]] = {
 
 
 class Remote:
-    """A receiver at a URL. ``domain`` pins the probe domain.
+    """A receiver at a URL. ``domain`` pins the probe domain; ``run`` names the run to it.
 
     Without a pin, the probe domain that it announces must be the URL's host or lie below it: whoever answers there can
     then point hosts nowhere else. Use it as an asynchronous context manager, or call :meth:`aclose`.
     """
 
-    def __init__(self, url: str, bearer: str, *, domain: str = "", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: str, bearer: str, *, domain: str = "", run: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         """Raise ValueError for a URL, a bearer token or a domain that cannot be used; the message holds no secret."""
         self._base, self._host = _checked_url(url)
         if not _BEARER.fullmatch(bearer):
             raise ValueError("the receiver's bearer token is not of the form of RFC 6750 section 2.1")
         self._bearer = bearer
         self._pin = probe_domain(domain) if domain else ""
+        self._run = run
         self._tls = tls
         self._announced: Announcement | None = None
         self._seen: dict[tuple[str, ...], Collection] = {}
@@ -105,7 +108,14 @@ class Remote:
         """Return addresses; see :class:`~conformance.receiver.client.Receiver`."""
         if self._announced is None:
             await self.announce()
-        asked = {"scenario": scenario, "route": route, "n": n, "expires": expires, "peers": list(peers)}
+        asked = {
+            "scenario": scenario,
+            "route": route,
+            "n": n,
+            "expires": expires,
+            "peers": list(peers),
+            "run": self._run,
+        }
         answer = _object(await self._ask("POST", "/v1/openings", asked))
         addresses = answer.get("addresses")
         if not isinstance(addresses, list) or not all(isinstance(address, str) for address in addresses):

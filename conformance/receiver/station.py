@@ -78,7 +78,8 @@ class Station:
         """What is wrong with the receiver; empty: nothing."""
         if self._smtp is None:
             return "it is not up"
-        return f"nothing can be stored: {self._archive.database.broken}" if self._archive.database.broken else ""
+        trouble = self._archive.trouble or self._archive.database.broken
+        return f"nothing can be stored: {trouble}" if trouble else ""
 
     async def _tidy(self) -> None:
         while True:
