@@ -8,7 +8,7 @@ _ODD = (
     ("{code}-", "{code} "),
     (
         "{code}-{other} 5.1.1 User unknown",
-        "{code}-\x1b[1m(this text says nothing)",
+        "{code}-<this text says nothing>",
         "{code} {klass}.999.999 try 421 later",
     ),
     ("{code} ",),

@@ -16,7 +16,7 @@ from conformance.receiver.reply import Reply
 from conformance.receiver.scenario import EXTENSIONS, Step
 from conformance.receiver.talk import BANNER, Settings, Talk
 from conformance.receiver.tls import Channel
-from conformance.receiver.transaction import Mail
+from conformance.receiver.transaction import TROUBLE, Mail
 from conformance.receiver.turns import PolicyError, Turns
 from conformance.receiver.wire import Over, Wire
 
@@ -79,7 +79,7 @@ class Session:
         if self._turns.bound:
             self._recorder.token(self._turns.bound.token, self._talk.scenario.name)
         if crowded:
-            self._talk.say(_FAREWELLS[Ended.LIMIT].octets())
+            self._talk.say(self._talk.octets(_FAREWELLS[Ended.LIMIT]))
             raise Over(Ended.LIMIT, "too many sessions", silent=True)
         refusal = await self._greet()
         for _ in range(self._settings.limits.commands):
@@ -93,7 +93,7 @@ class Session:
             try:
                 await self._obey(command)
             except PolicyError:
-                await self._mail.trouble(command.verb)
+                await self._trouble(command.verb)
         raise Over(Ended.LIMIT, f"more than {self._settings.limits.commands} commands")
 
     async def _command(self) -> tuple[Command, bool]:
@@ -162,6 +162,16 @@ class Session:
             if verb == "EHLO":
                 self._recorder.set(**{"extensions_tls" if self._wire.encrypted else "extensions": keywords})
 
+    async def _trouble(self, verb: str) -> None:
+        """Answer a command that the policy could not judge."""
+        match verb:
+            case "EHLO" | "HELO":
+                await self._answer_hello(TROUBLE, verb)
+            case "MAIL" | "RCPT":
+                await self._mail.trouble(verb)
+            case _:
+                await self._talk.reply(TROUBLE, verb)
+
     async def _answer_hello(self, reply: Reply, verb: str) -> None:
         await self._talk.reply(reply, verb)
         self._recorder.last_hello(code=reply.code)
@@ -194,7 +204,7 @@ class Session:
         await self._talk.note_early("STARTTLS")
         # What was sent in clear text must not be obeyed as if it had come inside TLS.
         self._wire.discard()
-        self._talk.say(Reply.of(220, "2.0.0", "go ahead").octets())
+        self._talk.say(self._talk.octets(Reply.of(220, "2.0.0", "go ahead")))
         if breaks:
             await self._break_handshake()
         scenario = self._talk.scenario
@@ -232,7 +242,7 @@ class Session:
         farewell = None if over.silent else _FAREWELLS.get(over.ended)
         if farewell:
             with contextlib.suppress(Over):
-                self._talk.say(farewell.octets())
+                self._talk.say(self._talk.octets(farewell))
         if self._channel:
             self._recorder.tls(self._channel.seen)
         self._mail.reset()

@@ -56,8 +56,12 @@ class Talk:
         if before in _LAST_IN_A_GROUP or "PIPELINING" not in self.offered:
             await self.note_early(before)
         odd = self.odd and before not in (BANNER, "EHLO")
-        self.say(reply.oddly(self._replies) if odd else reply.octets(enhanced=self._enhanced))
+        self.say(reply.oddly(self._replies) if odd else self.octets(reply))
         await self.wire.drain()
+
+    def octets(self, reply: Reply) -> bytes:
+        """Return a reply as it is said here: with its enhanced code unless the scenario has none."""
+        return reply.octets(enhanced="ENHANCEDSTATUSCODES" not in self.scenario.withheld)
 
     async def note_early(self, before: str) -> None:
         """Note what came although the client has to wait for a reply."""
@@ -83,7 +87,3 @@ class Talk:
     async def pause(self, seconds: float) -> None:
         """Say nothing for a time, which is divided by the pace."""
         await self.wire.pause(seconds / self.settings.pace)
-
-    @property
-    def _enhanced(self) -> bool:
-        return "ENHANCEDSTATUSCODES" not in self.scenario.withheld

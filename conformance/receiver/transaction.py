@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Literal
 
 from conformance.receiver.capture import Recipient, Transaction
 from conformance.receiver.command import CommandSyntaxError, Path, argument_after, is_mailbox, read_path
@@ -262,14 +263,9 @@ class Mail:
             self._recorder.transaction(final_at=0.0, final_code=0, final_reply="")
         return reply
 
-    async def trouble(self, verb: str) -> None:
+    async def trouble(self, verb: Literal["MAIL", "RCPT"]) -> None:
         """Answer a command that the policy could not judge."""
-        if verb == "MAIL":
-            await self._answer_mail(TROUBLE)
-        elif verb == "RCPT":
-            await self._answer_rcpt(TROUBLE)
-        else:
-            await self._talk.reply(TROUBLE, verb)
+        await (self._answer_mail(TROUBLE) if verb == "MAIL" else self._answer_rcpt(TROUBLE))
 
     async def _answer_mail(self, reply: Reply) -> None:
         await self._talk.reply(reply, "MAIL")

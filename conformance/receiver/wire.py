@@ -90,10 +90,15 @@ class Wire(asyncio.Protocol):
         """Begin the session."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if not peer or not local:
+            # The client had gone before it was looked at: nobody to write anything down of.
+            transport.abort()
+            return
+        self.peer, self.local = peer[:2], local[:2]
         # asyncio does it only for sockets that were made with the protocol's number.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer = transport.get_extra_info("peername")[:2]
-        self.local = transport.get_extra_info("sockname")[:2]
+        with contextlib.suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connected(self)
 
     def data_received(self, data: bytes) -> None:

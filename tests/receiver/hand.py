@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
+from memory import MemoryPolicy
+
 from conformance.receiver.capture import Capture
 from conformance.receiver.certificates import Certificates
 from conformance.receiver.limits import Limits
-from conformance.receiver.memory import MemoryPolicy
 from conformance.receiver.policy import Grant
 from conformance.receiver.server import Server, serve
 

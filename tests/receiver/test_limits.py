@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from hand import Client, Receiver, deliver, dialling, played, receiving
+from memory import MemoryPolicy
 
 from conformance.receiver.capture import Capture, Ended
 from conformance.receiver.limits import Limits
@@ -205,15 +206,11 @@ def test_networks_of_peers() -> None:
 
 @pytest.mark.parametrize("pace", [0.5, 0, -1, float("nan")])
 def test_a_receiver_does_not_dawdle(pace: float) -> None:
-    from conformance.receiver.memory import MemoryPolicy
-
     with pytest.raises(ValueError, match="pace"):
         asyncio.run(serve(MemoryPolicy("x.example"), [], pace=pace))
 
 
 def test_an_endpoint_that_is_taken_is_an_error() -> None:
-    from conformance.receiver.memory import MemoryPolicy
-
     async def do() -> None:
         async with receiving() as receiver:
             with pytest.raises(OSError, match="in use"):

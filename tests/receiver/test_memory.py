@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from memory import MemoryPolicy
 
 from conformance.receiver.capture import Capture
-from conformance.receiver.memory import MemoryPolicy
 from conformance.receiver.policy import Grant, Policy
 
 

@@ -7,6 +7,7 @@ from hand import NAME, Client, Receiver, deliver, dialling, greeting, played, re
 
 from conformance.receiver.capture import Capture, Ended
 from conformance.receiver.limits import Limits
+from conformance.receiver.wire import Wire
 
 
 def held(*lines: str, scenario: str = "accept", limits: Limits | None = None) -> tuple[Capture, list[str]]:
@@ -396,6 +397,38 @@ def test_a_message_is_kept_before_it_is_acknowledged() -> None:
     capture = asyncio.run(do())
     assert capture.ended is Ended.OPEN
     assert capture.transactions[0].accepted
+
+
+def test_a_client_that_is_gone_at_once_is_nobody() -> None:
+    class Gone(asyncio.Transport):
+        aborted = False
+
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return None
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    async def do() -> bool:
+        transport = Gone()
+        Wire(Limits(), lambda _: pytest.fail("a session with nobody")).connection_made(transport)
+        return transport.aborted
+
+    assert asyncio.run(do())
+
+
+def test_a_greeting_that_the_policy_cannot_judge_is_written_down_as_put_off() -> None:
+    async def do(receiver: Receiver, client: Client) -> str:
+        def fail(*_: str) -> int:
+            raise OSError("locked")
+
+        await client.hear()
+        receiver.policy.tally = fail  # type: ignore[method-assign]
+        return await client.ask("EHLO a")
+
+    capture, reply = played("tempfail-ehlo", do)
+    assert reply.startswith("451 4.3.0")
+    assert [hello.code for hello in capture.hellos] == [451]
 
 
 @pytest.mark.parametrize(
