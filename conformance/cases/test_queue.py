@@ -150,6 +150,8 @@ def test_queue_bounce_sent(bounces: Patience) -> None:
     """
     faults = bounces.bounce_faults
     assert not faults, seen(listed(faults, 3))
+    silence = bounces.silence
+    assert not silence, seen(silence[0], aspect="silence", at_most="should")
 
 
 @check(

@@ -73,7 +73,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "refused_mail": Behaviour(Patience, "What 5yz to MAIL means for later letters.", ("refuse-mail",)),
     "pushed_back": Behaviour(Patience, "What 421 leads to.", ("busy-banner", "busy-ehlo", "busy-mail")),
     "mixed_replies": Behaviour(Patience, "What 250, 450 and 550 in one transaction lead to.", ("rcpt-mixed",)),
-    "bounces": Behaviour(Patience, "What is sent back for a recipient that was refused.", ("refuse-rcpt",)),
+    "bounces": Behaviour(Patience, "What is sent back for a recipient that was refused.", ("refuse-rcpt", "accept")),
     "exchanges_used": Behaviour(Routes, "Which exchanges are used.", ("accept", "mx-two", "mx-dead-first", "mx-moved")),
     "implicit_exchange": Behaviour(
         Routes, "What is made of a domain without a living MX.", ("accept", "mx-implicit", "mx-not-a")

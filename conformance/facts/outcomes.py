@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.facts.attempts import SURE, Course, course, first_course, spelled
+from conformance.facts.attempts import SURE, course, first_course, spelled
 from conformance.facts.delivery import nothing_came
 from conformance.facts.manners import offered
 from conformance.facts.patience import unsettled
@@ -121,16 +121,10 @@ def _copies(trial: Trial) -> Iterator[str]:
     capture, first = whole[0]
     if len(whole) > 1:
         yield f"the message came {len(whole)} times, the second time though the first one was on its way to be taken"
-    elif not first.final_code and capture.ended in (Ended.CLOSED, Ended.RESET) and _way(trial).waited < SURE:
-        raise Undetermined(f"{trial.ref}: the client left before the reply; no second copy in {_span(trial)}")
-
-
-def _way(trial: Trial) -> Course:
-    return first_course(trial)
-
-
-def _span(trial: Trial) -> str:
-    return spelled(_way(trial).waited)
+    elif not first.final_code and capture.ended.by_receiver:
+        raise Undetermined(f"{trial.ref}: the receiver ended the session before it replied")
+    elif not first.final_code and (waited := first_course(trial).waited) < SURE:
+        raise Undetermined(f"{trial.ref}: the client left before the reply; no second copy in {spelled(waited)}")
 
 
 def _impatient(trial: Trial) -> Iterator[str]:

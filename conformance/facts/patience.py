@@ -15,6 +15,8 @@ from conformance.reading import dsn
 SOON = 60.0
 """Seconds within which a second attempt comes too early (RFC 6647 section 5)."""
 _HOUR = 3600.0
+_SILENT = 240.0
+"""Seconds after a refusal for good in which a host whose other mail comes at once has sent its bounce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,24 @@ class Patience(Tried):
     @property
     def bounce_faults(self) -> list[str]:
         """What is wrong with how a sender is told that a recipient was refused for good."""
-        return self.find(_bounce_faults)
+        return list(_bounce_faults(self.seen("refuse-rcpt")))
+
+    @property
+    def silence(self) -> list[str]:
+        """Refusals for good that were followed by no bounce, while other mail of the host came."""
+        trial = self.seen("refuse-rcpt")
+        way = first_course(trial)
+        if way.bounces or _unreturnable(way):
+            return []
+        text = f"{_refusal(way)}, and no bounce in {spelled(way.waited)}"
+        if way.waited < _SILENT or not self.seen("accept").accepted:
+            raise Undetermined(f"{trial.ref}: {text}: it may come later")
+        return [text]
 
     @property
     def bounce_form_faults(self) -> list[str]:
         """What is wrong with the form of bounces. Raises NotApplicable where none came."""
-        return self.find(_bounce_form_faults)
+        return list(_bounce_form_faults(self.seen("refuse-rcpt")))
 
     def _usual_pause(self) -> float:
         trial = self.trials.get("greylist")
@@ -245,22 +259,25 @@ def _refused_unseen(trial: Trial) -> Iterator[str]:
     yield f"{first.refused} for the first letter; {second.given_up} for the second, and did not ask for it"
 
 
+def _unreturnable(way: Course) -> str:
+    """Say why no bounce of a message can be seen; empty where one can."""
+    if not way.letter.taken:
+        return "the host told the sender at once: it did not take the message"
+    if not way.letter.return_token:
+        return "the host sends with no sender at the receiver, so that its bounces go elsewhere"
+    return ""
+
+
 def _bounce_faults(trial: Trial) -> Iterator[str]:
     way = first_course(trial)
     first = _refusal(way)
-    if not way.letter.return_token:
-        raise NotApplicable("the host sends with no sender at the receiver, so that its bounces go elsewhere")
-    if not way.letter.taken:
-        raise NotApplicable("the host told the sender at once: it did not take the message")
+    if why := _unreturnable(way):
+        raise NotApplicable(why)
     for one in way.bounces:
         if one.sender:
             yield f"{first}, then a bounce with MAIL FROM:<{one.sender}>"
     if len(way.bounces) > 1:
         yield f"{first}, then {len(way.bounces)} bounces"
-    if not way.bounces and way.waited >= SURE:
-        yield f"{first}, and no bounce in {spelled(way.waited)}"
-    elif not way.bounces:
-        raise Undetermined(f"{trial.ref}: {first}, and no bounce in {spelled(way.waited)}: it may come later")
 
 
 def _bounce_form_faults(trial: Trial) -> Iterator[str]:

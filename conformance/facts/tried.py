@@ -12,6 +12,7 @@ from typing import Any, Self
 from conformance.facts.delivery import nothing_came
 from conformance.facts.store import Asker
 from conformance.facts.trial import State, Trial
+from conformance.facts.trials import TRIALS
 from conformance.fleet.model import Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
@@ -53,10 +54,16 @@ class Tried:
         return one
 
     def seen(self, name: str) -> Trial:
-        """Return a trial to which sessions came. Raises Undetermined, or what kept it from being made."""
-        if not (trial := self[name]).captures:
-            raise nothing_came(trial)
-        return trial
+        """Return a trial to which sessions came. Raises Undetermined, or what kept it from being made.
+
+        Raises NotApplicable where the host refused the message for good because of what it is.
+        """
+        if (trial := self[name]).captures:
+            return trial
+        special = TRIALS[name].body != "plain" or TRIALS[name].sender not in ("own", "receiver")
+        if special and trial.state is State.WATCHED and not any(letter.taken for letter in trial.letters):
+            raise NotApplicable(f"the host refuses to send such a message: {trial.letters[0].reply[:200]}")
+        raise nothing_came(trial)
 
     def find(self, judge: Callable[[Trial], Iterable[str]]) -> list[str]:
         """Return all that a judge finds in trials to which sessions came. Raises like :func:`findings`."""

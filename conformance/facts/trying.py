@@ -194,7 +194,7 @@ class Tries:
                     await self._receiver.move(one.opened.tokens[0])
                 trial = await self._hand(one, trial, 1)
         if not any(letter.taken for letter in trial.letters):
-            return self._untaken(one, trial)
+            return await self._untaken(one, trial)
         if self._ledger is not None:
             self._ledger.add(trial)
         return await self._explained(one, self._played(one, await self._watch(one, trial)))
@@ -252,9 +252,13 @@ class Tries:
             return_token=token_of(returns) if returns else "",
         )
 
-    def _untaken(self, one: _Try, trial: Trial) -> Trial:
-        """Return a trial of which the host took nothing: a refusal for good is an answer, all else is none."""
-        trial = replace(trial, until=self._clock.text())
+    async def _untaken(self, one: _Try, trial: Trial) -> Trial:
+        """Return a trial of which the host took nothing: a refusal for good is an answer, all else is none.
+
+        Software without a queue tries to deliver before it answers, so that sessions may have come all the same.
+        """
+        captures = await self._receiver.collect(one.opened.tokens)
+        trial = replace(trial, captures=captures, until=self._clock.text())
         if all(outcome is Taken.NO for outcome in one.outcomes):
             return trial
         reply = next((letter.reply for letter in trial.letters if letter.reply), "it said nothing")

@@ -47,6 +47,7 @@ class Wrong(StrEnum):
     BROKEN_TLS_IS_FINAL = "broken-tls-is-final"
     # The queue.
     NO_RETRY = "no-retry"
+    """Takes a reply of class 4 for final."""
     RETRIES_AT_ONCE = "retries-at-once"
     RETRIES_ELSEWHERE = "retries-elsewhere"
     """Tries again from an address of another network, under another name."""

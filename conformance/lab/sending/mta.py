@@ -94,9 +94,9 @@ class Mta:
             failed |= refused
             if deferred and self._does(Wrong.ALL_OR_NOTHING):
                 deferred = list(letter.recipients)
-            if not deferred or self._does(Wrong.NO_RETRY):
+            if not deferred:
                 break
-            if wait is None:
+            if wait is None or self._does(Wrong.NO_RETRY):
                 failed |= dict.fromkeys(deferred, "451 4.4.7 delivery time expired")
                 break
             letter = replace(letter, recipients=tuple(deferred))
