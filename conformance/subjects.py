@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance import profiles
-from conformance.check import Check, Level, strictest
+from conformance.check import Check, Level, NotApplicable, strictest
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Probe, Selector, Sender, Stream
 
 
@@ -18,6 +18,13 @@ class Nobody:
 
     reason: str
     id: str = "none"
+
+
+def judged(request: Any) -> Any:
+    """Return the subject that a fixture was parametrised with. Raises NotApplicable where the fleet has none."""
+    if isinstance(request.param, Nobody):
+        raise NotApplicable(request.param.reason)
+    return request.param
 
 
 @dataclass(frozen=True, slots=True)

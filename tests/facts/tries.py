@@ -20,7 +20,7 @@ ENDLESS = 100_000.0
 def trial(name: str, **changes: Any) -> Trial:
     """Return a trial of a host that conforms, with some changes."""
     settings = {"from": "news@example.com", "envelope": "bounce.example.com"}
-    return Maker("mx1/news", settings, "203.0.113.1", "mx1.example.com", bytes).trial(name, changes)
+    return Maker("mx1/news", settings, "203.0.113.1", "mx1.example.com").trial(name, changes)
 
 
 def view(kind: type[View], *trials: Trial, missing: dict[str, Missing] | None = None) -> View:
