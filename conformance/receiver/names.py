@@ -23,7 +23,6 @@ from conformance.receiver.routes import Exchange, Site, Target
 
 STABLE_TTL = 300
 """Seconds for which names that do not change may be remembered."""
-NAMESERVER = "ns"
 DEAD, HALF, ALIAS = "mx-dead", "mx-v6-dead", "mx-alias"
 
 Records = Mapping[str, Sequence[str]]
@@ -40,9 +39,7 @@ class Names:
         self._opening = opening
         self._stable = dict(_stable(site))
         self.origin = dns.name.from_text(site.domain)
-        servers = site.nameservers or (f"{NAMESERVER}.{site.domain}",)
-        soa = f"{servers[0].removesuffix('.')}. hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"
-        self.soa = _rrset(self.origin, site.ttl, "SOA", [soa])
+        self.soa = _rrset(self.origin, site.ttl, "SOA", [_start_of_authority(site)])
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
         """Return what to send to one message, which may be anything at all."""
@@ -108,19 +105,21 @@ def _address_records(addresses: Sequence[str]) -> dict[str, list[str]]:
 def _stable(site: Site) -> Iterator[tuple[str, Records]]:
     """Yield the names that are always there, by label; the empty label is the probe domain itself."""
     main = site.exchanges[0]
-    servers = site.nameservers or (f"{NAMESERVER}.{site.domain}",)
-    own = {
-        "NS": [f"{name.removesuffix('.')}." for name in servers],
-        "MX": ["0 ."],
-        "TXT": [_NO_SENDER],
-        **_address_records(main.addresses),
-    }
-    yield "", own | {"SOA": [f"{own['NS'][0]} hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"]}
+    yield (
+        "",
+        {
+            "NS": [f"{name}." for name in site.servers],
+            "SOA": [_start_of_authority(site)],
+            "MX": ["0 ."],
+            "TXT": [_NO_SENDER],
+            **_address_records(main.addresses),
+        },
+    )
     yield "_dmarc", {"TXT": ['"v=DMARC1; p=reject"']}
     if site.acme:
         yield "_acme-challenge", {"CNAME": [f"{site.acme.removesuffix('.')}."]}
-    for name in servers:
-        label, _, parent = name.removesuffix(".").lower().partition(".")
+    for name in site.servers:
+        label, _, parent = name.lower().partition(".")
         if parent == site.domain:
             yield label, _address_records(main.addresses)
     for exchange in site.exchanges:
@@ -129,6 +128,11 @@ def _stable(site: Site) -> Iterator[tuple[str, Records]]:
     halves = [address for address in site.dead if ":" in address]
     yield HALF, _address_records([*(one for one in main.addresses if ":" not in one), *halves])
     yield ALIAS, {"CNAME": [f"{site.name(main)}."]}
+
+
+def _start_of_authority(site: Site) -> str:
+    """Return the data of the SOA record; its last number is how long NXDOMAIN may be remembered (RFC 2308)."""
+    return f"{site.servers[0]}. hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"
 
 
 def _opened(site: Site, opening: Opening) -> Records:

@@ -109,7 +109,7 @@ class Site:
     """The probe domain and what stands in it at all times.
 
     ``exchanges`` begins with the main one; the others are spare. ``dead`` are addresses that nobody listens at.
-    ``nameservers`` are the absolute names of the NS records; empty: ``ns`` in the domain.
+    ``nameservers`` are the names of the NS records; empty: ``ns`` in the domain.
     """
 
     domain: str
@@ -120,6 +120,11 @@ class Site:
     """Where ``_acme-challenge`` is an alias to, so that certificates can be had by DNS (RFC 8555 section 8.4)."""
     ttl: int = 5
     """Seconds for which answers about openings may be remembered."""
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of the name servers, without a final dot."""
+        return tuple(name.removesuffix(".") for name in self.nameservers) or (f"ns.{self.domain}",)
 
     def name(self, exchange: Exchange) -> str:
         """Return the host name of an exchange."""
