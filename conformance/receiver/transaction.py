@@ -100,12 +100,11 @@ class Mail:
         if refusal:
             await self._talk.reply(refusal, "DATA")
             return
-        self._recorder.transaction(how="DATA")
         if act := self._act(Step.DATA):
             await self._talk.play(act, "DATA", lambda reply: self._recorder.transaction(data_code=reply.code))
             return
         await self._talk.reply(Reply.of(354, "", "go ahead, end with a line that holds a dot alone"), "DATA")
-        self._recorder.transaction(data_code=354)
+        self._recorder.transaction(how="DATA", data_code=354)
         body = self._begin()
         try:
             await self._break_in_body(body)
@@ -124,7 +123,6 @@ class Mail:
         refusal = self._not_ready("BDAT", "")
         act = None
         if not refusal and self._body is None:
-            self._recorder.transaction(how="BDAT")
             act = self._act(Step.DATA)
         if refusal or act:
             await read_chunk(self._wire, Body(0, self._talk.settings.limits, self._talk.settings.budget), size)
@@ -137,6 +135,7 @@ class Mail:
         await self._chunk(self._body or self._begin(), size, last)
 
     async def _chunk(self, body: Body, size: int, last: bool) -> None:
+        self._recorder.transaction(how="BDAT")
         try:
             await self._break_in_body(body)
             await read_chunk(self._wire, body, size)

@@ -99,15 +99,16 @@ class TestSteps:
         code = int(reply[:3])
         hello = [hello.code for hello in capture.hellos]
         found = [
-            (one.code, [r.code for r in one.recipients], one.data_code, one.final_code) for one in capture.transactions
+            (one.code, [r.code for r in one.recipients], one.how, one.data_code, one.final_code)
+            for one in capture.transactions
         ]
         assert (hello, found) == {
             "banner": ([], []),
             "ehlo": ([550, 550], []),
-            "mail": ([250], [(code, [], 0, 0)]),
-            "rcpt": ([250], [(250, [code], 0, 0)]),
-            "data": ([250], [(250, [250], code, 0)]),
-            "dot": ([250], [(250, [250], 354, code)]),
+            "mail": ([250], [(code, [], "", 0, 0)]),
+            "rcpt": ([250], [(250, [code], "", 0, 0)]),
+            "data": ([250], [(250, [250], "", code, 0)]),
+            "dot": ([250], [(250, [250], "DATA", 354, code)]),
         }[step]
         assert capture.banner_at is None if step == "banner" else capture.banner_at
         assert capture.tokens == ("t1",)
@@ -120,7 +121,8 @@ def test_chunks_meet_the_same_as_data(scenario: str, code: str) -> None:
     (capture,), replies = attempts(scenario, 1, bdat=True)
     assert codes(replies) == [code]
     (transaction,) = capture.transactions
-    assert (transaction.data_code, transaction.final_code) == ((0, 550) if scenario == "refuse-dot" else (int(code), 0))
+    expected = ("BDAT", 0, 550) if scenario == "refuse-dot" else ("", int(code), 0)
+    assert (transaction.how, transaction.data_code, transaction.final_code) == expected
 
 
 @pytest.mark.parametrize("bdat", [False, True])
