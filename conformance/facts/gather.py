@@ -105,6 +105,7 @@ async def _gather(
             await work
         finally:
             watcher.cancel()
+            await live.stop()
             gathering.queries = resolver.queries
             await asyncio.gather(watcher, return_exceptions=True)
 

@@ -58,6 +58,12 @@ class Live:
             return known
         return await _once(self._trials, key, lambda: self._try(probe, name))
 
+    async def stop(self) -> None:
+        """End trials that are being made: what is known of them stays in the store."""
+        for task in self._trials.values():
+            task.cancel()
+        await asyncio.gather(*self._trials.values(), return_exceptions=True)
+
     def alive(self, server: str) -> bool:
         """Say whether a name server has answered some question of this run."""
         return server in self.store.servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import socket
 import ssl
@@ -17,9 +18,11 @@ from conformance.facts import certificate
 from conformance.facts.letter import Order, stuffed
 from conformance.facts.redaction import Redactor
 from conformance.fleet.model import IPAddress, Submission
+from conformance.outcome import Undetermined
 
 LONGEST_REPLY = 1000
 """Characters of a reply that are kept."""
+_TARGETS = 4
 _STEPS = 6
 """All steps together may take this many time-outs."""
 
@@ -101,7 +104,7 @@ class Submitter:
             return self._failed(f"{error.code} {error.message}")
         except TimeoutError:
             return self._failed(f"{door.server} port {door.port}: no answer in time")
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError, Undetermined) as error:
             return self._failed(f"{door.server} port {door.port}: {_why(error)}")
 
     def _failed(self, text: str) -> Handed:
@@ -140,7 +143,7 @@ class Submitter:
     async def _dialled(self, door: Submission, source: IPAddress | None) -> socket.socket:
         """Return a socket that is connected to the first address of the server that takes it. Raises OSError."""
         failure: Exception = OSError("no address")
-        for address in (await self._resolve(door.server))[:4]:
+        for address in (await self._addresses(door.server))[:_TARGETS]:
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
             try:
                 sock.setblocking(False)
@@ -156,6 +159,12 @@ class Submitter:
                 sock.close()
                 raise
         raise failure
+
+    async def _addresses(self, name: str) -> Sequence[str]:
+        try:
+            return [str(ipaddress.ip_address(name))]
+        except ValueError:
+            return await self._resolve(name)
 
     async def _hand(
         self, client: aiosmtplib.SMTP, door: Submission, password: str, order: Order, message: bytes

@@ -18,6 +18,7 @@ from conformance.facts.letter import compose
 from conformance.facts.redaction import Redactor
 from conformance.facts.submission import Handed, Submitter, Taken, context_of, password_of
 from conformance.fleet.model import Submission
+from conformance.outcome import Undetermined
 from tests.facts.orders import order
 
 WORD = "s3cr3t-word"
@@ -211,14 +212,16 @@ def test_what_a_message_needs_is_asked_for(door: Submission) -> None:
 
 
 def test_nobody_there_is_said(door: Submission) -> None:
-    async def work(addresses: Sequence[str]) -> Handed:
+    async def work(addresses: Sequence[str] | None) -> Handed:
         async def resolve(name: str) -> Sequence[str]:
+            if addresses is None:
+                raise Undetermined("no answer", cause="")
             return addresses
 
         submitter = Submitter(ehlo="probe.example.org", timeout=20.0, resolve=resolve, redact=Redactor())
         return await submitter.submit(replace(door, port=1), order(), compose(order()), None)
 
-    for addresses, said in ((["127.0.0.1"], "Connection refused"), ([], "no address")):
+    for addresses, said in ((["127.0.0.1"], "Connection refused"), ([], "no address"), (None, "no answer")):
         done = asyncio.run(work(addresses))
         assert done == Handed(Taken.FAILED, f"submit.example.net port 1: {said}")
 

@@ -105,6 +105,7 @@ def receiver(tmp_path: Path) -> Receiver:
     leaf = authority.issue_cert("127.0.0.1", f"*.{DOMAIN}")
     (tmp_path / "certificate.pem").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     (tmp_path / "clients").write_text("")
     (tmp_path / "receiver.toml").write_text(
         f"""
