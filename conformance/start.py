@@ -22,6 +22,7 @@ from conformance.fleet.errors import USAGE, InventoryError, by_place
 from conformance.fleet.model import Fleet, Mta
 from conformance.options import Settings, UsageError, duration, settle, unknown
 from conformance.problems import split
+from conformance.proposed import overlays
 from conformance.run import Run
 
 LAB = "embedded"
@@ -168,6 +169,10 @@ def enter_lab(run: Run) -> None:
     try:
         lab = runtime.start(folder)
     except NamespaceError as error:
+        if overlays(run.settings):
+            raise UsageError(
+                f"the embedded lab cannot run here ({error}), and no overlay changes gathered facts"
+            ) from None
         run.notes.append(f"the embedded lab cannot run here ({error}): facts shipped with it are judged instead")
         run.settings = run.settings.changed({"replay": str(folder / "facts.json")})
         return

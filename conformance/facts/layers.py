@@ -271,7 +271,8 @@ class Layers:
             if above in self.patch.owners or above in self.patch.parents:
                 break
             # Where a name is denied, no wildcard stands for the names above it: the next one that is known exists.
-            if denied and (await live(Question.of(above, RdataType.NS))).answer.rcode != "NXDOMAIN":
+            known = await live(Question.of(above, RdataType.NS)) if denied else step
+            if denied and (known.answer.rcode != "NXDOMAIN" or known.chain):
                 break
         return step
 

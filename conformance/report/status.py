@@ -52,6 +52,8 @@ def _judged(document: Results) -> tuple[int, str]:
     run, counts = document["run"], document["counts"]
     if run["exit"] in (2, 3, 4, 5) or not run["complete"]:
         return UNKNOWN, f"{run['exit_text']}"
+    if run["dns"] == "proposed":
+        return UNKNOWN, "the last run judged proposed DNS, not what is live"
     if run.get("inconclusive"):
         return UNKNOWN, clip(printable(run["inconclusive"]), _WIDTH)
     if counts["fail"]:

@@ -318,6 +318,7 @@ def test_a_whole_zone_answers_as_its_server_will(tmp_path_factory, live, propose
 @given(live=zone(), proposed=zone())
 @example(live={("*", "TXT"): "one"}, proposed={("*", "TXT"): "one", ("a", "A"): "192.0.2.1"})
 @example(live={("b", "A"): "192.0.2.1", ("b", "MX"): "10 a"}, proposed={("*", "A"): "192.0.2.1", ("b", "MX"): "10 a"})
+@example(live={("a.b", "CNAME"): "a"}, proposed={("a.b", "CNAME"): "a", ("*.b", "A"): "192.0.2.1"})
 @example(live={("*", "TXT"): "one", ("a", "TXT"): "two"}, proposed={("*", "TXT"): "one"})
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_a_patch_answers_as_the_server_will_or_not_at_all(tmp_path_factory, live, proposed) -> None:

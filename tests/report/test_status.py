@@ -34,6 +34,7 @@ DARK = result("ptr.exists", "mx1.example.net/203.0.113.1", "undetermined", seen=
     [
         ((), {"exit": 0}, 0, "MAILCONFORM OK - "),
         ((BAD,), {"exit": 1}, 2, "MAILCONFORM CRITICAL - 1 finding of ptr.exists | fail=1 "),
+        ((), {"exit": 0, "dns": "proposed"}, 3, "UNKNOWN - the last run judged proposed DNS, not what is live | "),
         ((DARK,), {"exit": 6}, 1, "MAILCONFORM WARNING - nothing broken seen, 1 check undetermined | "),
         ((BAD,), {"exit": 2, "complete": False, "exit_text": "interrupted | yes"}, 3, "UNKNOWN - interrupted / yes | "),
     ],
