@@ -79,7 +79,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         Routes, "What is made of a domain without a living MX.", ("accept", "mx-implicit", "mx-not-a")
     ),
     "null_exchange": Behaviour(Routes, "What is made of a null MX.", ("accept", "mx-null")),
-    "alias_exchange": Behaviour(Routes, "What is made of an MX that is an alias.", ("mx-cname",)),
+    "alias_exchange": Behaviour(Routes, "What is made of an MX that is an alias.", ("accept", "mx-cname")),
     "dead_ipv6": Behaviour(Routes, "What is made of an exchange with dead IPv6.", ("accept", "mx-v6-dead")),
     "encryption": Behaviour(Handshakes, "What TLS is asked for and offered.", ("accept",)),
     "tls_12": Behaviour(Handshakes, "What is made of TLS 1.2 alone.", ("tls-12", "accept")),

@@ -167,11 +167,13 @@ def _strays(trial: Trial) -> Iterator[str]:
     _refusal(way)
     if len(way.attempts) < 2:
         raise NotApplicable(f"{way.given_up}, see queue.retries") if way.given_up else unsettled(way)
-    first, *others = way.attempts
-    known = network(first.capture)
-    for other in others:
-        if (found := network(other.capture)) != known:
-            yield f"first came {first.capture.peer} ({known}), then {other.capture.peer} ({found})"
+    firsts: dict[bool, Attempt] = {}
+    for attempt in way.attempts:
+        # The other family leads to another address of the exchange, and has a greylist of its own.
+        first = firsts.setdefault(":" in network(attempt.capture), attempt)
+        known, found = network(first.capture), network(attempt.capture)
+        if found != known:
+            yield f"first came {first.capture.peer} ({known}), then {attempt.capture.peer} ({found})"
 
 
 def _offered_again(way: Course) -> str:

@@ -89,7 +89,8 @@ def test_a_late_second_attempt(changes: dict[str, Any], late: str) -> None:
         (["::ffff:203.0.113.1", "203.0.113.99"], ""),
         (["203.0.113.1", "198.51.100.9"], "first came 203.0.113.1 (203.0.113.0/24), then 198.51.100.9 (198.51.100"),
         (["2001:db8::1", "2001:db8::ffff:1"], ""),
-        (["2001:db8::1", "203.0.113.1"], "first came 2001:db8::1 (2001:db8::/64), then 203.0.113.1"),
+        (["2001:db8::1", "2001:db8:0:1::1"], "first came 2001:db8::1 (2001:db8::/64), then 2001:db8:0:1::1"),
+        (["2001:db8::1", "203.0.113.1"], ""),
     ],
 )
 def test_attempts_from_other_networks(peers: list[str], found: str) -> None:

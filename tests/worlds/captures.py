@@ -2,7 +2,8 @@
 
 A world says under ``trials``, by ``HOST/STREAM TRIAL``, what differs: ``sessions`` (a list of mappings, see
 :meth:`Maker.session`), ``returns`` (likewise, bounces), ``letters`` (how many), ``letter`` (fields of all of them),
-``until`` (seconds after the last letter), or any field of :class:`conformance.facts.trial.Trial`.
+``until`` (seconds after the last letter), or any field of :class:`conformance.facts.trial.Trial`. The trial ``*``
+stands for all that the world does not name.
 """
 
 from __future__ import annotations
@@ -291,4 +292,5 @@ def _tls(given: Any) -> Tls | None:
 def trials(maker: Maker, changes: Mapping[str, Any]) -> Iterator[Trial]:
     """Yield every trial of a stream."""
     for name in TRIALS:
-        yield maker.trial(name, changes.get(f"{maker.stream} {name}") or {})
+        given = changes.get(f"{maker.stream} {name}", changes.get(f"{maker.stream} *"))
+        yield maker.trial(name, given or {})
