@@ -19,7 +19,7 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Observed, Selector, Sender
 from conformance.reading.orgdomain import registrable
 from conformance.subjects import judged
 
@@ -50,9 +50,18 @@ def mta(request: pytest.FixtureRequest) -> Mta:
 
 
 @pytest.fixture
-def address(request: pytest.FixtureRequest) -> Address:
-    """One source address of a sending host."""
-    return cast(Address, judged(request))
+def address(request: pytest.FixtureRequest, gathered: Gathered, fleet: Fleet) -> Address:
+    """One source address of a sending host: a declared one, or one that mail was seen to come from."""
+    subject = judged(request)
+    if not isinstance(subject, Observed):
+        return cast(Address, subject)
+    found = cast(Address, gathered("address", subject))
+    check = request.function.check
+    if check.area == "ptr" and "helo" not in check.id:
+        for declared in fleet.by_name[found.host].addresses:
+            if declared.ip == found.ip:
+                raise NotApplicable(f"same address as {declared.id}")
+    return found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.check import Check, Level, NotApplicable, Seen, Undetermined
-from conformance.fleet.model import Fleet
+from conformance.fleet.model import Address, Fleet
 from conformance.subjects import KINDS, Nobody, Place
 
 _TRACEBACK = 10_000
@@ -27,6 +27,8 @@ class Case:
     place: Place
     facts: tuple[str, ...]
     """Names of the facts it judges, of this subject."""
+    observed: Address | None = None
+    """The address that an observed subject turned out to be."""
 
     @property
     def subject_id(self) -> str:
@@ -57,8 +59,8 @@ class Case:
 
 
 def filled(template: str, case: Case, fleet: Fleet) -> str:
-    """Fill a remedy from the subject. Only attributes of declared values are reached, never text from a network."""
-    names: dict[str, Any] = {case.kind: case.subject, "fleet": fleet}
+    """Fill a remedy from the subject. Text from a network is in it only where an observed address greeted so."""
+    names: dict[str, Any] = {case.kind: case.observed or case.subject, "fleet": fleet}
     if case.kind == "sender":
         names |= {"address": case.subject.address, "domain": case.subject.domain}
     if case.kind == "probe":

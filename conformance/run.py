@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -30,7 +30,7 @@ from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
-from conformance.fleet.model import Fleet
+from conformance.fleet.model import Fleet, Observed
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
 from conformance.policy import Policy
@@ -272,6 +272,8 @@ class Run:
         try:
             asked = self.gathered.evidence(facts_of(case))
             evidence = [self.numbers.get(one, one) for one in asked]
+            if isinstance(raised, AssertionError) and isinstance(case.subject, Observed):
+                case = replace(case, observed=self.gathered("address", case.subject))
             return self.policy.weigh(judge(case, raised, self.fleet, self.gate, evidence))
         except Exception as error:
             return defect(case, error)

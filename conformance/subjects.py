@@ -9,7 +9,19 @@ from typing import Any
 
 from conformance import profiles
 from conformance.check import Check, Level, NotApplicable, strictest
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Probe, Selector, Sender, Stream
+from conformance.fleet.model import (
+    Address,
+    Domain,
+    Fleet,
+    Listener,
+    Mta,
+    Observed,
+    Origin,
+    Probe,
+    Selector,
+    Sender,
+    Stream,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,9 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "mta": Kind(lambda fleet: fleet.mtas, "no mail host is declared", "mta"),
-    "address": Kind(lambda fleet: fleet.addresses, "no sending address is declared", "address"),
+    "address": Kind(
+        lambda fleet: (*fleet.addresses, *map(Observed, fleet.probes)), "no sending address is declared", "address"
+    ),
     "listener": Kind(lambda fleet: fleet.listeners, "no listener is declared", "listener"),
     "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
     "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
@@ -85,6 +99,9 @@ def place(subject: Any, check: Check) -> Place:
         case Probe():
             stream, source = subject.stream, str(subject.source) if subject.source else None
             return Place(stream.host, stream.domain, (stream.host,), stream.origin, source)
+        case Observed():
+            stream = subject.probe.stream
+            return Place(stream.host, None, (stream.host,), stream.origin)
         case Domain():
             return Place(None, subject.name, subject.hosts, subject.origin)
         case Selector():

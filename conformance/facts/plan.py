@@ -26,6 +26,7 @@ from conformance.facts import (
     reshaped,
     reverse,
     servercert,
+    sighted,
     spf,
 )
 from conformance.facts.behaviours import BEHAVIOURS
@@ -33,7 +34,7 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, fixture_name
 from conformance.facts.tried import made
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Stream
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Observed, Stream
 from conformance.outcome import NotApplicable
 from conformance.reading.hostname import is_ip_text
 
@@ -89,7 +90,12 @@ class Fact:
     of: Callable[[Fleet, Any], Any] = _itself
 
 
+async def _address(_ask: Asker, address: Address) -> Address:
+    return address
+
+
 FACTS: Mapping[str, Fact] = {
+    "address": Fact(_address),
     "ptr": Fact(reverse.reverse),
     "reverse_zone": Fact(reverse.reverse_zone),
     "forward": Fact(reverse.forward_names),
@@ -156,12 +162,14 @@ class Wanted:
     @property
     def key(self) -> tuple[str, str]:
         """What tells two wanted facts apart."""
-        return self.fact, self.subject.id
+        return self.fact, getattr(self.subject, "key", self.subject.id)
 
     async def build(self, ask: Asker, fleet: Fleet) -> Any:
-        """Build the fact. Raises NotApplicable when the subject has none."""
-        fact = FACTS[self.fact]
-        return await fact.build(ask, fact.of(fleet, self.subject))
+        """Build the fact; an observed address is one once it was seen. Raises NotApplicable without a subject."""
+        fact, subject = FACTS[self.fact], self.subject
+        if isinstance(subject, Observed):
+            subject = await sighted.address(ask, fleet, subject)
+        return await fact.build(ask, fact.of(fleet, subject))
 
 
 def want(name: str, subject: Any) -> Wanted:

@@ -48,6 +48,11 @@ class Address:
         return f"{self.host}/{self.ip}"
 
     @property
+    def key(self) -> str:
+        """What tells it from others: one address may be seen to greet with several names."""
+        return f"{self.id} {self.helo}"
+
+    @property
     def reverse_name(self) -> str:
         """Owner name of the PTR record, absolute (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
         return f"{self.ip.reverse_pointer}."
@@ -262,6 +267,23 @@ class Probe:
     def id(self) -> str:
         """Subject id: ``host/stream``, with ``@address`` where the source address is asked for."""
         return f"{self.stream.id}@{self.source}" if self.source else self.stream.id
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The address that one probe comes from: known only when it has come."""
+
+    probe: Probe
+
+    @property
+    def id(self) -> str:
+        """Subject id: that of the probe with ``/observed``."""
+        return f"{self.probe.id}/observed"
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that is made to send."""
+        return self.probe.stream
 
 
 @dataclass(frozen=True, slots=True)
