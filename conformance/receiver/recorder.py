@@ -24,6 +24,11 @@ class Recorder:
         self._transactions: list[Transaction] = []
         self._truncated = False
 
+    @property
+    def id(self) -> str:
+        """The id of the capture."""
+        return self._capture.id
+
     def capture(self, ms: float, ended: Ended = Ended.OPEN, error: str = "") -> Capture:
         """Return the session as it is after so many milliseconds."""
         return replace(

@@ -253,5 +253,5 @@ class Session:
             _LOG.exception("a session could not be kept")
         self._settings.budget.give(self._mail.held)
         self.over = True
-        spoken = farewell is not None or over.ended in (Ended.QUIT, Ended.DROPPED)
+        spoken = farewell is not None or over.ended in (Ended.QUIT, Ended.DROPPED, Ended.HANDSHAKE)
         await self._wire.close(linger=spoken and not over.silent)

@@ -121,18 +121,20 @@ class Mail:
             return
         size, last = int(read[1]), bool(read[2])
         refusal = self._not_ready("BDAT", "")
-        act = None
-        if not refusal and self._body is None:
-            act = self._act(Step.DATA)
+        act = self._act(Step.DATA) if not refusal and self._body is None else None
         if refusal or act:
-            await read_chunk(self._wire, Body(0, self._talk.settings.limits, self._talk.settings.budget), size)
-            self._refused = True
-            if refusal:
-                await self._talk.reply(refusal, "BDAT")
-            elif act:
-                await self._talk.play(act, "BDAT", lambda reply: self._recorder.transaction(data_code=reply.code))
-            return
-        await self._chunk(self._body or self._begin(), size, last)
+            await self._refuse_chunk(size, refusal, act)
+        else:
+            await self._chunk(self._body or self._begin(), size, last)
+
+    async def _refuse_chunk(self, size: int, refusal: Reply | None, act: Act | None) -> None:
+        """Pass over a chunk, which must not be taken for commands, and say why."""
+        self._refused = True
+        await read_chunk(self._wire, Body(0, self._talk.settings.limits, self._talk.settings.budget), size)
+        if refusal:
+            await self._talk.reply(refusal, "BDAT")
+        elif act:
+            await self._talk.play(act, "BDAT", lambda reply: self._recorder.transaction(data_code=reply.code))
 
     async def _chunk(self, body: Body, size: int, last: bool) -> None:
         self._recorder.transaction(how="BDAT")
@@ -163,25 +165,24 @@ class Mail:
         """Answer RCPT for a path that can be read."""
         refusal = self._unfit_recipient(path)
         grant = None if refusal else self._talk.turns.recipient(path.address)
-        if refusal is None and grant is None:
-            refusal = _NOT_OURS
         if grant is None:
             await self._answer_rcpt(refusal or _NOT_OURS)
             return
         scenario = scenario_of(grant)
         self._recorder.token(grant.token, scenario.name)
+        self._recorder.last_recipient(token=grant.token)
         self._talk.odd = self._talk.odd or scenario.odd
         most = self._talk.settings.limits.recipients if scenario.recipients is None else scenario.recipients
         if len(self._grants) >= most:
-            await self._answer_rcpt(_TOO_MANY, grant.token)
+            await self._answer_rcpt(_TOO_MANY)
             return
         act = self._talk.turns.act(grant, Step.RCPT)
         if act is None or _positive(act):
             self._grants.append(grant)
         if act:
-            await self._talk.play(act, "RCPT", lambda reply: self._note_recipient(reply, grant.token))
+            await self._talk.play(act, "RCPT", self._note_recipient)
         else:
-            await self._answer_rcpt(Reply.of(250, "2.1.5", "recipient noted"), grant.token)
+            await self._answer_rcpt(Reply.of(250, "2.1.5", "recipient noted"))
 
     def _unfit_recipient(self, path: Path) -> Reply | None:
         refusal = unfit(path.parameters, RCPT, self._talk.offered)
@@ -250,8 +251,7 @@ class Mail:
 
     async def _keep(self) -> Reply:
         """Keep the session as it will be once this message is answered 250, and return what can be answered."""
-        capture = self._recorder.capture(self._wire.now)
-        reply = Reply.of(250, "2.0.0", f"kept as {capture.id}")
+        reply = Reply.of(250, "2.0.0", f"kept as {self._recorder.id}")
         self._note_end(reply)
         try:
             await self._talk.turns.policy.keep(self._recorder.capture(self._wire.now))
@@ -270,16 +270,16 @@ class Mail:
         await self._talk.reply(reply, "MAIL")
         self._recorder.transaction(code=reply.code)
 
-    async def _answer_rcpt(self, reply: Reply, token: str = "") -> None:
+    async def _answer_rcpt(self, reply: Reply) -> None:
         await self._talk.reply(reply, "RCPT")
-        self._note_recipient(reply, token)
+        self._note_recipient(reply)
 
     async def _answer_end(self, reply: Reply) -> None:
         await self._talk.reply(reply, END_OF_DATA)
         self._note_end(reply)
 
-    def _note_recipient(self, reply: Reply, token: str) -> None:
-        self._recorder.last_recipient(token=token, code=reply.code, reply=reply.text)
+    def _note_recipient(self, reply: Reply) -> None:
+        self._recorder.last_recipient(code=reply.code, reply=reply.text)
 
     def _note_end(self, reply: Reply) -> None:
         self._recorder.transaction(final_at=self._wire.now, final_code=reply.code, final_reply=reply.text)

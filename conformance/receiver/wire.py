@@ -215,6 +215,7 @@ class Wire(asyncio.Protocol):
         """Throw away what came and was not yet read."""
         self._pieces.clear()
         self._waiting = 0
+        self._transport.resume_reading()
 
     def write(self, octets: bytes) -> None:
         """Say something. Raises Over when nobody can hear it."""
@@ -290,7 +291,6 @@ class Wire(asyncio.Protocol):
             async with asyncio.timeout(self._limits.farewell_seconds):
                 while not self._hung_up:
                     self.discard()
-                    self._transport.resume_reading()
                     self._woken.clear()
                     await self._woken.wait()
         except TimeoutError:

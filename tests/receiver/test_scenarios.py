@@ -89,6 +89,12 @@ class TestSteps:
         captures, replies = attempts(f"drop-{step}", 2)
         assert codes(replies) == ["", "250"]
         assert [capture.ended for capture in captures] == [Ended.DROPPED, Ended.QUIT]
+        assert all(
+            recipient.token == "t1"
+            for capture in captures
+            for one in capture.transactions
+            for recipient in one.recipients
+        )
         assert [[one.accepted for one in capture.transactions] for capture in captures] in (
             [[], [True]],
             [[False], [True]],

@@ -1,6 +1,7 @@
 """STARTTLS: what is seen of clients, and what scenarios do to them."""
 
 import asyncio
+import contextlib
 import re
 import smtplib
 import ssl
@@ -263,6 +264,20 @@ def test_clear_text_after_starttls_is_written_down_and_not_obeyed() -> None:
     ]
     assert not capture.transactions
     assert [hello.argument for hello in capture.hellos] == ["a"]
+
+
+def test_however_much_of_it() -> None:
+    async def do(_: Receiver, client: Client) -> None:
+        await client.hear()
+        await client.ask("EHLO a")
+        client.say(b"STARTTLS\r\n" + b"NOOP\r\n" * 300_000)
+        with contextlib.suppress(ConnectionError):
+            await client.gone()
+
+    capture, _ = played("accept", do)
+    assert capture.ended is Ended.HANDSHAKE
+    assert all(one.before == "STARTTLS" for one in capture.early)
+    assert not any(line.text.startswith("NOOP") for line in capture.lines)
 
 
 def test_a_clienthello_that_did_not_wait_is_no_tls() -> None:
