@@ -55,7 +55,7 @@ def make(settings: Settings, held: ExitStack) -> Path:
 def interrupted(top: Path, fleet: Fleet, own: Path) -> Path | None:
     """Return the facts.json of the last run below a folder, when it was interrupted within the last hour.
 
-    It must have judged the same hosts, so that nothing is taken over from another fleet.
+    It must have judged the same hosts, so that nothing is taken over from another fleet, and live DNS.
     """
     for run in reversed(runs.all_runs(top)):
         facts = run.path / "facts.json"
@@ -65,7 +65,8 @@ def interrupted(top: Path, fleet: Fleet, own: Path) -> Path | None:
             document = load(run.path)
             same = sorted(host["name"] for host in document["hosts"]) == sorted(fleet.by_name)
             fresh = time.time() - facts.stat().st_mtime < RESUMABLE
-            return facts if same and fresh and not document["run"]["complete"] else None
+            live = document["run"]["dns"] == "live"
+            return facts if same and fresh and live and not document["run"]["complete"] else None
     return None
 
 

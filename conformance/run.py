@@ -221,6 +221,9 @@ class Run:
 
     def _resume(self) -> None:
         """Begin with what an interrupted run has gathered, but for what it could not look at."""
+        if overlays_of(self.settings):
+            self.notes.append("a run of proposed DNS goes on with nothing that was gathered before")
+            return
         found = home.interrupted(Path(self.settings["reports"]), self.fleet, self.folder)
         if found is None:
             self.notes.append("there is no interrupted run of the last hour to go on with")

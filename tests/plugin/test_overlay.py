@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conformance import home
+from conformance.facts.answer import Answer, Status
+from conformance.facts.health import failing
+from conformance.facts.store import Store
+from conformance.fleet.model import Fleet
 from conformance.lab.runtime import World
+from conformance.report import runs
 from conformance.report.formats import render
+from conformance.report.results import text
 from tests.plugin import fleet
+from tests.report.sample_results import result, results
 
 pytest_plugins = ("pytester",)
 
@@ -114,3 +123,26 @@ def test_a_malformed_plan_ends_the_run_before_it_begins(inside: Inside, inventor
     ran = inside(inventories / "good.yml", f"--overlay-plan={tmp_path}/plan.json")
     assert ran.status == 4
     assert "is neither the plan of" in ran.err
+
+
+def test_nothing_proposed_and_live_is_taken_from_one_run_into_another(
+    inside: Inside, inventories: Path, reverse: Path, tmp_path: Path
+) -> None:
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists", f"--overlay={reverse}", "--resume")
+    assert "a run of proposed DNS goes on with nothing that was gathered before" in ran.document["run"]["notes"]
+    fleet_of = Fleet(mtas=())
+    for dns, found in (("live", True), ("proposed", False)):
+        top = tmp_path / dns
+        run = runs.make(top, runs.name_of("hosts.yml", datetime.datetime.now(datetime.UTC)))
+        document = results(result("ptr.exists", "x"), hosts=(), dns=dns, complete=False, exit=2)
+        (run / "results.json").write_text(text(document))
+        (run / "facts.json").write_text("{}")
+        assert (home.interrupted(top, fleet_of, tmp_path) is not None) is found
+
+
+def test_what_a_proposal_leaves_open_is_no_fault_of_the_resolver() -> None:
+    store = Store()
+    for number in range(100):
+        layer = "overlay:a.zone:1" if number else "live"
+        store.add(Answer(f"a{number}.example", "A", Status.UNDETERMINED, "UNSEEN", layer=layer))
+    assert failing(store) == ""
