@@ -42,6 +42,16 @@ def problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
             yield from _submission(mta)
 
 
+def hints(settings: Settings, fleet: Fleet) -> Iterator[str]:
+    """Say why a run that was to make hosts send will make none send."""
+    if settings["probe"] == "send" and not settings["replay"]:
+        streams = [stream for stream in fleet.streams if stream.how != "file"]
+        if not streams:
+            yield "no host has a stream in mailconform_streams, so that none is made to send"
+        elif all(fleet.by_name[stream.host].probe.level != "send" for stream in streams):
+            yield "no host with a stream has mailconform_probe: {level: send}, so that none is made to send"
+
+
 def _receiver(settings: Settings) -> Iterator[str]:
     where = settings.where["receiver"]
     try:

@@ -125,6 +125,7 @@ class Run:
         problems = dict.fromkeys(asked_problems(self.settings, self.fleet))
         if problems:
             raise UsageError("\n".join(problems))
+        self.notes += probing.hints(self.settings, self.fleet)
         if self.settings["replay"]:
             load(self.settings["replay"])
 

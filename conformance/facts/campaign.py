@@ -127,6 +127,7 @@ async def begin(
             yield _Absent(str(error))
             return
         clock, ledger = Clock.of(said.time), _ledger(campaign)
+        notes += filter(None, (clock.told(),))
         if campaign.collect:
             assert ledger is not None
             yield Collecting(receiver, said, clock, ledger)

@@ -30,6 +30,8 @@ LEAST_WAIT = 5.0
 _BUSY_STEP = 0.2
 _LONGEST_BUSY_STEP = 5.0
 _FAREWELL = 10.0
+_TELLING = 10.0
+"""Seconds of difference between two clocks that are told."""
 
 UNFINISHED = "the run ended before its watch was over"
 
@@ -48,6 +50,14 @@ class Clock:
         except ValueError:
             return cls()
         return cls(then - datetime.datetime.now(datetime.UTC))
+
+    def told(self) -> str:
+        """Return a sentence about a difference that is worth knowing; empty where there is none."""
+        seconds = self._offset.total_seconds()
+        if abs(seconds) < _TELLING:
+            return ""
+        ahead = "ahead of" if seconds > 0 else "behind"
+        return f"the receiver's clock is {abs(seconds):.0f} s {ahead} this machine's; times of mail are told by it"
 
     def now(self) -> datetime.datetime:
         """Return the time, in UTC."""

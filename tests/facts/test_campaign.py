@@ -15,6 +15,7 @@ from conformance.facts.ledger import Ledger
 from conformance.facts.observed import told, unobserved
 from conformance.facts.store import Store
 from conformance.facts.trial import Letter, State, Trial
+from conformance.facts.trying import Clock
 from conformance.fleet.model import Address, Fleet, IPAddress, Mta, Probe, Submission
 from conformance.receiver.announcement import Announcement, Denied, NoSuchToken, Unreached
 from conformance.receiver.capture import Capture
@@ -161,3 +162,14 @@ def test_addresses_that_nothing_came_from_are_said() -> None:
         "not observed: no mail of mx1 came from 203.0.113.2",
         "not observed: no mail of mx3 came from 203.0.113.4",
     ]
+
+
+def test_times_are_told_by_the_receivers_clock() -> None:
+    import datetime
+
+    now = datetime.datetime.now(datetime.UTC)
+    ahead = Clock.of((now + datetime.timedelta(minutes=5)).isoformat())
+    assert 299 < (ahead.now() - now).total_seconds() < 400
+    assert Clock(datetime.timedelta(minutes=5)).told() == "the receiver's clock is 300 s ahead of this machine's; times of mail are told by it"
+    for said in (now.isoformat(), "no time"):
+        assert Clock.of(said).told() == ""

@@ -121,6 +121,8 @@ def test_nobody_sends_unless_run_and_inventory_ask_for_it(runs: Runs, level: str
     ran = runs.run(*options)
     assert ran.outcomes["ip.declared mx1.example.com/news"] == "not-applicable"
     assert runs.sent == 0
+    hint = "no host with a stream has mailconform_probe: {level: send}, so that none is made to send"
+    assert (hint in ran.document["run"]["notes"]) is (level == "connect")
 
 
 @pytest.mark.parametrize(
