@@ -16,6 +16,9 @@ LONGEST = 3600.0
 PATIENCE = 120.0
 """Seconds for which a receiver may be out of reach while its sessions are waited for."""
 
+LONGEST_STEPS = 8.0
+"""How much longer the wait between two looks becomes in the end."""
+
 Predicate = Callable[[tuple[Capture, ...]], bool]
 
 
@@ -82,13 +85,14 @@ class Collection:
 async def watch(
     receiver: Receiver, tokens: Sequence[str], until: float, predicate: Predicate, step: float
 ) -> tuple[Capture, ...]:
-    """Collect every ``step`` seconds until the predicate holds or ``until`` seconds have passed.
+    """Collect until the predicate holds or ``until`` seconds have passed: after ``step`` seconds, then ever less often.
 
-    A receiver that cannot be asked for a while, such as one that is started anew, is asked on: what hosts sent it is
+    A run watches hundreds of trials at once, most of them for minutes. A receiver that cannot be asked for a while, such as one that is started anew, is asked on: what hosts sent it is
     not lost. Raises Unreached after PATIENCE seconds of that, or when it goes on at the end.
     """
     end = time.monotonic() + until
     heard = time.monotonic()
+    longest = LONGEST_STEPS * step
     while True:
         try:
             captures = await receiver.collect(tokens)
@@ -101,3 +105,4 @@ async def watch(
             if heard >= end or predicate(captures):
                 return captures
         await asyncio.sleep(max(0.0, min(step, end - time.monotonic())))
+        step = min(step * 1.25, longest)

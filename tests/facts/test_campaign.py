@@ -170,6 +170,9 @@ def test_times_are_told_by_the_receivers_clock() -> None:
     now = datetime.datetime.now(datetime.UTC)
     ahead = Clock.of((now + datetime.timedelta(minutes=5)).isoformat())
     assert 299 < (ahead.now() - now).total_seconds() < 400
-    assert Clock(datetime.timedelta(minutes=5)).told() == "the receiver's clock is 300 s ahead of this machine's; times of mail are told by it"
+    assert (
+        Clock(datetime.timedelta(minutes=5)).told()
+        == "the receiver's clock is 300 s ahead of this machine's; times of mail are told by it"
+    )
     for said in (now.isoformat(), "no time"):
         assert Clock.of(said).told() == ""
