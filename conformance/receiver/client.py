@@ -87,8 +87,9 @@ async def watch(
 ) -> tuple[Capture, ...]:
     """Collect until the predicate holds or ``until`` seconds have passed: after ``step`` seconds, then ever less often.
 
-    A run watches hundreds of trials at once, most of them for minutes. A receiver that cannot be asked for a while, such as one that is started anew, is asked on: what hosts sent it is
-    not lost. Raises Unreached after PATIENCE seconds of that, or when it goes on at the end.
+    A run watches hundreds of trials at once, most of them for minutes. A receiver that cannot be asked for a while,
+    such as one that is started anew, is asked on: what hosts sent it is not lost. Raises Unreached after PATIENCE
+    seconds of that, or when it goes on at the end.
     """
     end = time.monotonic() + until
     heard = time.monotonic()
