@@ -10,10 +10,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
 from conformance.receiver.scenario import Version
 from conformance.receiver.tls import told
+
+_USES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 
 
 class Certificates:
@@ -103,6 +109,18 @@ def _issue(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
-    if not authority:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    if authority:
+        builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    else:
+        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = (
+            builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(_usage(digital_signature=True, key_encipherment=True), critical=True)
+            .add_extension(server, critical=False)
+        )
     return builder.sign(signer, hashes.SHA256())
+
+
+def _usage(**uses: bool) -> x509.KeyUsage:
+    """Return what a key is for (RFC 5280 section 4.2.1.3); clients that are strict ask."""
+    return x509.KeyUsage(**(dict.fromkeys(_USES, False) | uses))

@@ -24,7 +24,9 @@ from conformance.receiver.scenario import Version
 
 def verifying() -> ssl.SSLContext:
     """Return a client's context that trusts the receiver's own authority."""
-    return ssl.create_default_context(cadata=certificates().bundle.decode())
+    context = ssl.create_default_context(cadata=certificates().bundle.decode())
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
 
 
 def old(version: ssl.TLSVersion) -> ssl.SSLContext:
