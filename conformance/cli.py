@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from conformance import __version__, night, telling, waiving
+from conformance import __version__, night, telling, verifying, waiving
 from conformance.diffing import diff
 from conformance.given import INVENTORY, as_typed, fail, options, read_fleet
 from conformance.options import OPTIONS
@@ -171,6 +171,7 @@ def docs(folder: str) -> None:
 
 main.add_command(telling.report)
 main.add_command(telling.merge)
+main.add_command(verifying.verify)
 main.add_command(diff)
 main.add_command(night.status)
 main.add_command(night.history)

@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Begin a run: bad input ends here, before anything else starts. Enters the lab while there is one thread."""
-    return _begin(config) if asked_for(config) else None
+    return _begin(config) if RUN not in config.stash and asked_for(config) else None
 
 
 def _begin(config: pytest.Config) -> int | None:

@@ -154,7 +154,7 @@ class Reporter:
             quiet=quiet,
             color=terminalreporter.hasmarkup,
             width=_width(terminalreporter),
-            report_path=self._run.folder / "report.html",
+            report_path=self._run.page,
         )
         if not quiet:
             terminalreporter.section("conformance")
@@ -167,7 +167,7 @@ class Reporter:
 
     def _say_news(self, out: TextIO, document: Results) -> None:
         if news.is_news(document):
-            out.write("".join(f"{line}\n" for line in news.lines(document, self._run.folder / "report.html")))
+            out.write("".join(f"{line}\n" for line in news.lines(document, self._run.page)))
             out.flush()
 
     @pytest.hookimpl(optionalhook=True)

@@ -66,6 +66,8 @@ class Run:
     """The folder that was made for the results."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Evidence by number: ``dns:QUESTION`` to ``dns:12``."""
+    passing: bool = False
+    """Whether the folder for results goes with the run."""
     _answers: list[Answer] = field(default_factory=list)
     _gathered: Gathered | None = None
 
@@ -78,6 +80,11 @@ class Run:
     def folder(self) -> Path:
         """Where results go."""
         return self.home or Path(self.settings["report-dir"] or self.settings["reports"])
+
+    @property
+    def page(self) -> Path | None:
+        """The report that people can open after the run."""
+        return None if self.passing else self.folder / "report.html"
 
     @property
     def gathered(self) -> Gathered:

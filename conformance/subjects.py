@@ -57,7 +57,7 @@ KINDS: Mapping[str, Kind] = {
     "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
     "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
     "selector": Kind(lambda fleet: fleet.selectors, "no DKIM selector is declared", "selector"),
-    "stream": Kind(lambda fleet: fleet.tried_streams, "no stream is declared", "stream"),
+    "stream": Kind(lambda fleet: fleet.tried_streams, "no stream is declared that may be tried", "stream"),
     "probe": Kind(lambda fleet: fleet.probes, "no stream is declared", "probe"),
     "sender": Kind(lambda fleet: fleet.senders, "no host sends for a domain of the catalogue", "sender"),
 }

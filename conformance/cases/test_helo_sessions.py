@@ -103,7 +103,7 @@ def test_helo_declared(delivery: Delivery, declared_helo: str) -> None:
 
     All rules on the declared name are about the name that receivers see.
     """
-    assert delivery.helo.lower() == declared_helo.lower(), seen(
+    assert delivery.observed.helo.lower() == declared_helo.lower(), seen(
         f"{delivery.peer} greets with {quoted(delivery.helo)}; declared: {declared_helo}",
         fix=f"Greet with {declared_helo} (Postfix: {NAME}), or declare in mailconform_helo what the host greets with.",
     )

@@ -22,7 +22,7 @@ def test_ip_declared(delivery: Delivery) -> None:
     SPF, PTR and reputation are kept for the addresses that people know of; an unknown one has none of them.
     """
     sources = delivery.probe.stream.sources
-    assert delivery.peer in sources, seen(
+    assert delivery.observed.peer in sources, seen(
         f"came from {delivery.peer}; declared: {', '.join(map(str, sources)) or 'none'}"
     )
 

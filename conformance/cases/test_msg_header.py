@@ -144,7 +144,7 @@ def test_msg_no_bare_lf(delivery: Delivery) -> None:
 
     Receivers refuse a bare LF since it was used to smuggle messages.
     """
-    lines = line_ends(delivery.message)
+    lines = line_ends(delivery.observed.message)
     assert not (lines.bare_cr or lines.bare_lf), seen(
         f"{lines.bare_lf} bare LF and {lines.bare_cr} bare CR, the first in line {lines.first_bare}"
     )

@@ -23,6 +23,13 @@ class Delivery:
     transaction: Transaction
 
     @property
+    def observed(self) -> Delivery:
+        """The delivery itself. Raises NotApplicable where its session was not seen, but told."""
+        if self.capture.banner_at is None:
+            raise NotApplicable("the session that brought the message was not seen")
+        return self
+
+    @property
     def peer(self) -> IPAddress:
         """The address it came from; an IPv4-mapped one counts as IPv4."""
         return peer_address(self.capture.peer)
@@ -41,25 +48,19 @@ class Delivery:
     @property
     def smtputf8(self) -> bool:
         """Whether the client asked for SMTPUTF8 (RFC 6531 section 3.4). Raises NotApplicable without a session."""
-        return any(one.upper() == "SMTPUTF8" for one in self._parameters)
+        return any(one.upper() == "SMTPUTF8" for one in self.observed.transaction.parameters)
 
     @property
     def body(self) -> str:
         """The BODY parameter of MAIL (RFC 6152 section 3), 7BIT where there was none. Raises NotApplicable."""
-        return next((one[5:].upper() for one in self._parameters if one.upper().startswith("BODY=")), "7BIT")
-
-    @property
-    def _parameters(self) -> tuple[str, ...]:
-        if self.capture.banner_at is None:
-            raise NotApplicable("the session that brought the message was not seen")
-        return self.transaction.parameters
+        given = self.observed.transaction.parameters
+        return next((one[5:].upper() for one in given if one.upper().startswith("BODY=")), "7BIT")
 
     def offers(self, extension: str) -> bool:
         """Whether the receiver offered an EHLO keyword where the transaction was made. Raises NotApplicable."""
-        if self.capture.banner_at is None:
-            raise NotApplicable("the session that brought the message was not seen")
         greeted = self.capture.hello
-        offered = self.capture.extensions_tls if greeted and greeted.tls else self.capture.extensions
+        session = self.observed.capture
+        offered = session.extensions_tls if greeted and greeted.tls else session.extensions
         return any(one.upper().partition(" ")[0] == extension for one in offered)
 
     @property

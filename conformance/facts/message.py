@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from conformance.facts.delivery import Delivery, delivery, first_of
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
-from conformance.facts.trial import State
+from conformance.facts.tried import made
 from conformance.fleet.model import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.hostname import is_ip_text, is_qualified
@@ -145,12 +145,10 @@ async def message_ids(ask: Asker, probe: Probe) -> SeenIds:
     """Return the Message-IDs of two letters, as far as they came."""
     first = await message(ask, probe)
     seen = [tuple(field.text for field in first.named("Message-ID"))]
-    trial = await ask.trial(probe.stream.probes[0], "twice")
-    if trial.state is not State.WATCHED:
-        reason = trial.error or "this run made the host send no second message"
-        if trial.state is State.SKIPPED:
-            return SeenIds(tuple(seen), NotApplicable(reason))
-        return SeenIds(tuple(seen), Undetermined(f"{trial.ref}: {reason}", cause=trial.cause or reason))
+    try:
+        trial = await made(ask, probe.stream, "twice")
+    except (NotApplicable, Undetermined) as unseen:
+        return SeenIds(tuple(seen), unseen)
     letters: dict[str, tuple[str, ...]] = {}
     for _, transaction in trial.accepted:
         token = next((one.token for one in transaction.recipients if one.token), "")
@@ -175,10 +173,10 @@ async def bcc_copies(ask: Asker, probe: Probe) -> tuple[Copy, ...]:
     """Return the messages of a letter with a Bcc, and the stream's own. Raises Undetermined where none came."""
     came = await delivery(ask, probe)
     found = [Copy(of_delivery(came), tuple(one.address for one in came.transaction.recipients))]
-    trial = await ask.trial(probe.stream.probes[0], "bcc")
-    if trial.state is State.SKIPPED:
+    try:
+        trial = await made(ask, probe.stream, "bcc")
+    except NotApplicable:
         return tuple(found)
-    trial.watched()
     first_of(probe, trial)
     for _, transaction in trial.accepted:
         found.append(Copy(read(transaction.message), tuple(one.address for one in transaction.recipients)))

@@ -367,7 +367,8 @@ class Fleet:
         Those whose messages mailconform writes come first: they can be tried in every way.
         """
         ranks = ("submission", "sendmail", "file", "command", "manual")
-        ranked = (sorted(mta.streams, key=lambda one: (ranks.index(one.how), one.name)) for mta in self.mtas)
+        tried = ([one for one in mta.streams if one.trials] for mta in self.mtas)
+        ranked = (sorted(streams, key=lambda one: (ranks.index(one.how), one.name)) for streams in tried)
         return tuple(streams[0] for streams in ranked if streams)
 
     @property
