@@ -205,6 +205,11 @@ def read_text(path: str) -> str:
 
 
 def _include(name: str, file: str) -> tuple[str, str]:
-    """Return the name and text of an included file, which is named relative to the one that includes it."""
-    path = str(Path(file).parent / name)
-    return path, read_text(path)
+    """Return the name and text of an included file, which is named relative to the one that includes it.
+
+    Whoever proposes a zone must not have other files of this machine read, and told in errors. Raises ZoneError.
+    """
+    path = Path(file).parent / name
+    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in (Path(file).parent, Path())):
+        raise ZoneError([f"{name} lies neither below the folder of the file nor below the current one"])
+    return str(path), read_text(str(path))

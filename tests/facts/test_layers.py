@@ -258,6 +258,26 @@ def test_the_zone_is_told_by_file_name_or_option(tmp_path: Path, name: str, sett
     assert {str(name) for name, _ in made.patch.sets} == {owner}
 
 
+def test_included_files_lie_where_the_zone_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "zones" / "keys").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "secret").write_text("not to be told\n")
+    (tmp_path / "zones" / "keys" / "s1").write_text("s1._domainkey TXT v=DKIM1\n")
+    zone = tmp_path / "zones" / "example.com.zone"
+    zone.write_text(f"{HEAD}$INCLUDE keys/s1\n")
+    overlays.load.cache_clear()
+    made = overlays.load((f"{zone},mode=patch",))
+    assert made
+    assert [one.place for one in made.patch.sets.values()] == [f"{tmp_path}/zones/keys/s1:1"]
+    zone.write_text(f"{HEAD}$INCLUDE ../secret\n$INCLUDE {tmp_path}/secret\n")
+    overlays.load.cache_clear()
+    with pytest.raises(ZoneError) as raised:
+        overlays.load((f"{zone},mode=patch",))
+    assert [problem.split(": ")[0] for problem in raised.value.problems] == [f"{zone}:3", f"{zone}:4"]
+    assert "not to be told" not in str(raised.value)
+
+
 OWNERS = ("@", "a", "b", "a.b", "*", "*.b", "c.a.b")
 DATA = {
     "A": ("192.0.2.1", "192.0.2.2"),
