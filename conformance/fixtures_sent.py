@@ -94,6 +94,12 @@ def subscribed(gathered: Gathered, probe: Probe) -> Message:
 
 
 @pytest.fixture
+def bulk_mail(gathered: Gathered, probe: Probe) -> Message:
+    """The message of a stream of kind bulk, if the host wrote it."""
+    return cast(Message, gathered("bulk_mail", probe))
+
+
+@pytest.fixture
 def list_mail(gathered: Gathered, probe: Probe) -> Message:
     """The message of a stream of kind list, if the host wrote it."""
     return cast(Message, gathered("list_mail", probe))

@@ -8,9 +8,12 @@ from conformance.check import NotApplicable, check, listed, seen
 from conformance.reading import automatic
 from conformance.reading.encodedword import decode
 from conformance.reading.excerpt import quoted
+from conformance.reading.hostname import is_qualified
 from conformance.reading.mailbox import read_addresses
+from conformance.reading.orgdomain import known_tld
 
 if TYPE_CHECKING:
+    from conformance.facts.authentication import Authentication
     from conformance.facts.delivery import Delivery
     from conformance.reading.message import Message
     from conformance.reading.mime import Structure
@@ -100,3 +103,19 @@ def test_auto_mdn(auto_mail: Message, parts: Structure) -> None:
         raise NotApplicable("it is no report")
     fault = automatic.report_fault(parts)
     assert not fault, seen(fault)
+
+
+@check(
+    "G all mail: must", "Y all mail: must",
+    fix="Let cron, bounces and vacation mail leave through the host that signs, from an address such as "
+    "{stream.author} (Postfix: myorigin, generic; Exim: qualify_domain).",
+)  # fmt: skip
+def test_auto_authenticated(auto_mail: Message, authentication: Authentication) -> None:
+    """Automatic mail comes from a qualified domain and is authenticated as any other.
+
+    Mail of cron and of filters is what fleets forget: it leaves unsigned, in the name of a machine.
+    """
+    domains = [one.domain for one in read_addresses(auto_mail.text("From")).valid]
+    local = [domain for domain in domains if not (is_qualified(domain) and known_tld(domain))]
+    assert not local, seen(f"From is in {listed(map(quoted, local))}, which is no domain of the Internet")
+    assert authentication.passes, seen(authentication.describe())

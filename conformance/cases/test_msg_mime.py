@@ -9,6 +9,7 @@ from conformance.reading import bodysyntax, html
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
+    from conformance.facts.authentication import Authentication
     from conformance.facts.delivery import Delivery
     from conformance.reading.message import Message
     from conformance.reading.mime import Structure
@@ -106,3 +107,29 @@ def test_msg_links(composed: Message, parts: Structure) -> None:
         raise NotApplicable("the message has no links")
     wrong = [f"{quoted(link)} ({why})" for link in found if (why := bodysyntax.link_fault(link))]
     assert not wrong, seen(listed(wrong))
+
+
+@check(
+    "G feedback loop: info", "OR: must",
+    fix="Write Feedback-ID: <campaign>:<customer>:<kind of mail>:<sender id> into bulk mail, and sign it.",
+)  # fmt: skip
+def test_msg_feedback_id(bulk_mail: Message, authentication: Authentication) -> None:
+    """Bulk mail carries a signed Feedback-ID.
+
+    Complaint rates are told by it: without one nobody can see which campaign people report.
+    """
+    assert bulk_mail.named("Feedback-ID"), seen("there is no Feedback-ID field")
+    assert "feedback-id" in authentication.sealed, seen("no signature that holds covers Feedback-ID")
+
+
+@check(
+    "CSA: must",
+    fix="Write X-CSA-Complaints: csa-complaints@eco.de into each message, and name it in h= of the signature.",
+)  # fmt: skip
+def test_msg_csa_header(composed: Message, authentication: Authentication) -> None:
+    """Mail of members of the Certified Senders Alliance carries a signed X-CSA-Complaints.
+
+    Receivers know certified mail by it; unsigned it could be anybody's.
+    """
+    assert composed.named("X-CSA-Complaints"), seen("there is no X-CSA-Complaints field")
+    assert "x-csa-complaints" in authentication.sealed, seen("no signature that holds covers X-CSA-Complaints")

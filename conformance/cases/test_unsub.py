@@ -10,6 +10,7 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.listfield import read_list_field
 
 if TYPE_CHECKING:
+    from conformance.facts.authentication import Authentication
     from conformance.fleet.model import Probe
     from conformance.reading.message import Message
     from conformance.reading.mime import Structure
@@ -96,3 +97,20 @@ def test_unsub_body_link(subscribed: Message, parts: Structure, probe: Probe) ->
         f"none of {len(links)} links says that it is for unsubscribing: {listed(quoted(link) for link, _ in links)}",
         at_most="should" if probe.stream.kind == "bulk" else "info",
     )
+
+
+@check(
+    "RFC8058 4: must",
+    fix="Sign after List-Unsubscribe and List-Unsubscribe-Post are written, and name both in h= (OpenDKIM: "
+    "SignHeaders, Exim: dkim_sign_headers).",
+)  # fmt: skip
+def test_unsub_dkim(subscribed: Message, authentication: Authentication) -> None:
+    """A signature that holds covers List-Unsubscribe and List-Unsubscribe-Post.
+
+    Who could write them on the way could make the receiver call any address.
+    """
+    there = [name for name in ("List-Unsubscribe", "List-Unsubscribe-Post") if subscribed.named(name)]
+    if len(there) < 2:
+        raise NotApplicable("the message offers no one-click unsubscription, see unsub.oneclick")
+    bare = [name for name in there if name.lower() not in authentication.sealed]
+    assert not bare, seen(f"no signature that holds covers {listed(bare, joint=' and ')}")

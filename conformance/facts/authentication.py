@@ -187,6 +187,11 @@ class Authentication:
             self.all_verified()
         return found
 
+    @property
+    def sealed(self) -> frozenset[str]:
+        """The fields of which a signature that holds covers every instance. Raises Undetermined as ``holding``."""
+        return frozenset().union(*(dkimsig.covered(self.message, one.signature) for one in self.holding()))
+
     def describe(self) -> str:
         """Return what spoke for the message and what did not, for a sentence."""
         said = [f"SPF of {quoted(self.spf_domain)} for {self.spf.ip}: {self.spf.describe()}"]

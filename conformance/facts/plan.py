@@ -125,6 +125,7 @@ FACTS: Mapping[str, Fact] = {
     "parts": Fact(message.parts),
     "composed": Fact(message.composed),
     "subscribed": Fact(message.of_kind("bulk", "list")),
+    "bulk_mail": Fact(message.of_kind("bulk")),
     "list_mail": Fact(message.of_kind("list")),
     "auto_mail": Fact(message.of_kind("auto")),
     "form_mail": Fact(message.of_kind("form")),

@@ -24,8 +24,8 @@ class Profile:
     name: str
     title: str
     caps: Mapping[str, Level]
-    levels: Mapping[str, Level] = field(default_factory=dict)
-    """Overrides by check id."""
+    levels: Mapping[str, Level | None] = field(default_factory=dict)
+    """Overrides by check id; None for a check that the profile leaves out."""
 
     def cap(self, key: str) -> Level | None:
         """Return the strictest level that a source can give here, None when it does not count.
@@ -70,7 +70,7 @@ def load(name: str) -> Profile:
         name=name,
         title=table["title"],
         caps={key: Level(cap) for key, cap in table["sources"].items()},
-        levels={check: Level(level) for check, level in table.get("levels", {}).items()},
+        levels={check: None if level == "off" else Level(level) for check, level in table.get("levels", {}).items()},
     )
 
 
