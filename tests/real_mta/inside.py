@@ -45,7 +45,7 @@ all:
         dkim: [{selector: pf}]
         dmarc: {p: reject}
     mailconform_treat_as_public: [203.0.113.0/24, "2001:db8::/32"]
-    mailconform_probe: {level: send}
+    mailconform_probe: {level: send, rate: 20}
   hosts:
     pf1.example.com:
       ansible_host: 203.0.113.10
@@ -54,8 +54,9 @@ all:
       mailconform_send_from: [203.0.113.10, "2001:db8::10"]
       mailconform_sends_for: example.com
       mailconform_listen: [{port: 25}, {port: 587}]
+      mailconform_submission: {auth: no}
       mailconform_streams:
-        news: {from: news@example.com, how: submission, port: 587}
+        news: {from: news@example.com, how: submission}
         system: {from: root@example.com, how: sendmail}
 """
 
