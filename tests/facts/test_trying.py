@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,14 +14,16 @@ from typing import Any
 
 import pytest
 
+from conformance.facts import sending
 from conformance.facts.campaign import Campaign, Trier, Where, begin
+from conformance.facts.delivery import nothing_came
 from conformance.facts.letter import Order
 from conformance.facts.store import Store
 from conformance.facts.trial import State, Trial
 from conformance.facts.trying import UNFINISHED
 from conformance.fleet.model import Address, Fleet, Mta, Probe, Probing
 from conformance.receiver.ephemeral import Ephemeral
-from tests.facts.orders import stream
+from tests.facts.orders import order, stream
 
 DELIVER = str(Path(__file__).parents[1] / "deliver.py")
 HOST = "mx1.example.com"
@@ -37,7 +41,7 @@ def command(at: Ephemeral, *more: str) -> list[str]:
     return [sys.executable, DELIVER, "--to", "{recipient}", *names, *more]
 
 
-def sending(words: list[str], how: str = "command", **probe: Any) -> Fleet:
+def sent_by(words: list[str], how: str = "command", **probe: Any) -> Fleet:
     one = stream(how=how, settings={"command": words, "sendmail": words[0] if words else ""})
     level = Probing(**{"level": "send", "rate": 1000.0, **probe})
     address = Address(HOST, ip_address("127.0.0.1"), HOST)
@@ -85,7 +89,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
         async def work() -> Trial:
             async with receiver(spare=spare) as at:
                 words = options.pop("words", None) or command(at, *more)
-                fleet = sending(words, options.pop("how", "command"), **options.pop("probe", {}))
+                fleet = sent_by(words, options.pop("how", "command"), **options.pop("probe", {}))
                 async with trying(at, fleet, monkeypatch, **options) as trier:
                     return await trier.trial(Probe(fleet.streams[0]), name)
 
@@ -230,7 +234,7 @@ def test_all_trials_of_a_host_are_made_at_once(monkeypatch: pytest.MonkeyPatch) 
 
     async def work() -> tuple[list[Trial], float]:
         async with receiver() as at:
-            fleet = sending(command(at, "--tries", "5", "--pause", "0.3"))
+            fleet = sent_by(command(at, "--tries", "5", "--pause", "0.3"))
             loop = asyncio.get_running_loop()
             async with trying(at, fleet, monkeypatch) as trier:
                 began = loop.time()
@@ -246,7 +250,7 @@ def test_all_trials_of_a_host_are_made_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_a_scenario_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> list[Trial]:
         async with receiver(spare=1) as at:
-            fleet = sending(command(at, "--tries", "5", "--pause", "0.2"))
+            fleet = sent_by(command(at, "--tries", "5", "--pause", "0.2"))
             async with trying(at, fleet, monkeypatch) as trier:
                 names = ("busy-mail", "busy-ehlo")
                 return await asyncio.gather(*(trier.trial(Probe(fleet.streams[0]), name) for name in names))
@@ -263,7 +267,7 @@ def test_an_interrupt_leaves_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def work() -> None:
         async with receiver() as at:
-            fleet = sending(command(at, "--tries", "20", "--pause", "600"))
+            fleet = sent_by(command(at, "--tries", "20", "--pause", "600"))
             async with trying(at, fleet, monkeypatch, store) as trier:
                 task = asyncio.create_task(trier.trial(Probe(fleet.streams[0]), "greylist"))
                 while not (store.trials and next(iter(store.trials.values())).captures):
@@ -286,3 +290,62 @@ def test_a_receiver_in_false_hands_leads_no_mail_to_strangers(make: Make, monkey
     trial = make("accept", words=["/bin/sh", "-c", "echo sent", "{recipient}"])
     assert (trial.state, trial.letters) == (State.UNREACHED, ())
     assert "is no plain mailbox below conform.example.net" in trial.error
+
+
+def test_a_message_that_does_not_come_is_looked_for_in_the_queue(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = tmp_path / "queue"
+    mailq = f"#!/bin/sh\nprintf 'ANOTHER\\n (full)\\n someone\\n\\n'\ncat {queue}\n"
+    sendmail = f'#!/bin/sh\nfor last; do :; done\nprintf "ABC\\n (no route) %s\\n" "$last" > {queue}\n'
+    for name, text in (("mailq", mailq), ("sendmail", sendmail)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    trial = make("accept", how="sendmail", words=["sendmail"], wait=1.0)
+    (letter,) = trial.letters
+    assert letter.queue == f"ABC (no route) {letter.recipients[0]}"
+    why = str(nothing_came(trial))
+    assert "nothing came in" in why
+    assert f"the host's queue says ABC (no route) {letter.recipients[0]}" in why
+
+
+def test_a_host_without_a_queue_listing_says_nothing_of_it(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sh", "base64", "awk", "head", "cat"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    (tmp_path / "eat").write_text("#!/bin/sh\ncat > /dev/null\n")
+    (tmp_path / "eat").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sending, "_PATH", ":")
+    trial = make("accept", how="sendmail", words=["eat"], wait=1.0)
+    assert trial.letters[0].queue == ""
+    assert "it may still be in the host's queue" in str(nothing_came(trial))
+
+
+def test_messages_go_no_faster_than_their_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> float:
+        gate = sending._Gate(rate=10.0, most=4)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await asyncio.gather(*(gate.opens() for _ in range(5))) == [True] * 4 + [False]
+        return loop.time() - began
+
+    assert asyncio.run(work()) >= 0.3
+
+
+def test_what_stands_in_braces_is_filled_in_quoted() -> None:
+    hostile = order(sender="a'$(x)`y`@example.com", probe=Probe(stream(), ip_address("203.0.113.1")))
+    words = ["send", "to={recipient}", "{sender}", "{source} {token}", "{other} ${{recipient}"]
+    assert shlex.split(sending.filled(words, hostile)) == [
+        "send",
+        f"to={hostile.recipients[0]}",
+        hostile.sender,
+        "203.0.113.1 token0",
+        f"{{other}} ${{{hostile.recipients[0]}",
+    ]
+    line = "send {recipient} | awk '{print $1}'"
+    assert sending.filled([line], hostile) == f"send {hostile.recipients[0]} | awk '{{print $1}}'"
+    with pytest.raises(ValueError, match="declare the command as a list of words"):
+        sending.filled(["send -f {sender} {recipient}"], hostile)
