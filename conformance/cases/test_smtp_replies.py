@@ -61,7 +61,7 @@ def test_smtp_server_errors_closed(broken_sessions: Outcomes) -> None:
     "RFC5321 2.4: must",
     fix=(
         "Recode to quoted-printable or base64 where 8BITMIME is not offered (Postfix: disable_mime_output_conversion = "
-        "no), or send such bodies encoded from the start, as Exim needs."
+        "no). Exim never recodes: let it not offer 8BITMIME itself (accept_8bitmime = no), so that clients encode."
     ),
 )
 def test_smtp_8bit_downgrade(seven_bit: Outcomes) -> None:
@@ -75,7 +75,10 @@ def test_smtp_8bit_downgrade(seven_bit: Outcomes) -> None:
 
 @check(
     "RFC6531 3.2, 3.5: must",
-    fix="Return the message with 5.6.7 where SMTPUTF8 is not offered (Postfix: smtputf8_enable = yes, and Exim does).",
+    fix=(
+        "Return the message with 5.6.7 where SMTPUTF8 is not offered (Postfix: smtputf8_enable = yes). Exim looks at "
+        "addresses of the envelope alone: smtputf8_advertise_hosts = : keeps such header fields out."
+    ),
 )
 def test_smtp_smtputf8(ascii_only: Outcomes) -> None:
     """Addresses beyond ASCII go only to receivers that offer SMTPUTF8.
@@ -103,7 +106,7 @@ def test_smtp_size_decl(size_limit: Outcomes) -> None:
 
 @check(
     "G-err 451 4.3.0: must",
-    fix="Send one transaction per domain (Postfix and Exim do; Exim: no multi_domain where receivers refuse it).",
+    fix="Send one transaction per domain (Exim: multi_domain = false in the smtp transport; Postfix does).",
 )
 def test_smtp_one_domain(two_domains: Outcomes) -> None:
     """One transaction has recipients of one domain.
@@ -111,7 +114,7 @@ def test_smtp_one_domain(two_domains: Outcomes) -> None:
     Receivers of many domains, Google for one, defer the others.
     """
     mixed = two_domains.mixed_domains
-    assert not mixed, seen(mixed[0])
+    assert not mixed, seen(mixed[0], at_most="should")
 
 
 @check(

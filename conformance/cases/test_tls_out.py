@@ -96,6 +96,7 @@ def test_tls_out_ciphers(encryption: Handshakes) -> None:
     anonymous = encryption.anonymous_ciphers
     assert not anonymous, seen(
         f"{anonymous[0]}: these give no proof of the server, as opportunistic TLS asks none",
+        fix="Leave them out where servers are verified (Postfix: smtp_tls_exclude_ciphers = aNULL).",
         aspect="anonymous",
         at_most="info",
     )

@@ -36,7 +36,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         Manners, "How commands are written, whatever is offered.", ("accept", "no-pipelining", "no-extensions")
     ),
     "closings": Behaviour(Manners, "How sessions go and end in which all is accepted.", ("accept", "twice")),
-    "line_ends": Behaviour(Manners, "How lines end on the wire.", ("accept", "long-lines", "smuggling")),
+    "line_ends": Behaviour(Manners, "How lines end on the wire.", ("accept", "dots", "smuggling")),
     "smuggled": Behaviour(Manners, "What leaves of a message with line ends that smuggle.", ("smuggling",)),
     "questions": Behaviour(Manners, "What is asked without mail.", ("accept", "recipients", "greylist")),
     "callouts": Behaviour(Manners, "What is asked about senders.", ("refuse-rcpt", "greylist", "tempfail-rcpt")),

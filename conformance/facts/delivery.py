@@ -88,12 +88,15 @@ def nothing_came(trial: Trial) -> Undetermined:
     """Return the exception that says that no message of a trial arrived, and how far it came."""
     refused = [letter.reply for letter in trial.letters if not letter.taken]
     if trial.letters and len(refused) == len(trial.letters):
-        why = f"the host did not take it: {refused[0] or 'no reply'}"
+        why = cause = f"the host did not take it: {refused[0] or 'no reply'}"
     elif trial.captures:
-        why = f"{len(trial.captures)} sessions came and none of them brought it"
+        why, cause = (
+            f"{len(trial.captures)} sessions came and none of them brought it",
+            "sessions came without the mail",
+        )
     else:
-        why = f"nothing came in {trial.waited:.0f} s: {_queue(trial)}"
-    return Undetermined(f"{trial.ref}: {why}", cause=f"{trial.stream}: {why}")
+        why, cause = f"nothing came in {trial.waited:.0f} s: {_queue(trial)}", f"nothing came: {_queue(trial)}"
+    return Undetermined(f"{trial.ref}: {why}", cause=f"{trial.stream}: {cause}")
 
 
 def _queue(trial: Trial) -> str:

@@ -19,6 +19,8 @@ _AFTER_DOT = 600.0
 _BEFORE_BANNER = 300.0
 """Seconds for which a client has to wait (RFC 5321 section 4.5.3.2.6 and 4.5.3.2.1)."""
 
+_LAST_CHUNK = re.compile(r"BDAT [0-9]+ LAST", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes(Tried):
@@ -109,13 +111,16 @@ def _lost_or_doubled(trial: Trial) -> Iterator[str]:
         raise unsettled(way) if way.attempts else nothing_came(trial)
 
 
-def _complete(transaction: Transaction) -> bool:
+def _complete(capture: Capture, transaction: Transaction) -> bool:
     """Whether the whole message came, whatever was answered."""
-    return transaction.how == "DATA" and (transaction.accepted or transaction.wire.endswith("\r\n.\r\n"))
+    if transaction.accepted or transaction.how != "BDAT":
+        return transaction.accepted or transaction.wire.endswith("\r\n.\r\n")
+    last = next((line.text for line in reversed(capture.lines) if line.side == "C"), "")
+    return transaction is capture.transactions[-1] and bool(_LAST_CHUNK.fullmatch(last.strip()))
 
 
 def _copies(trial: Trial) -> Iterator[str]:
-    whole = [(capture, one) for capture, one in trial.transactions if _complete(one)]
+    whole = [(capture, one) for capture, one in trial.transactions if _complete(capture, one)]
     if not whole:
         raise nothing_came(trial)
     capture, first = whole[0]
@@ -134,7 +139,7 @@ def _impatient(trial: Trial) -> Iterator[str]:
         if capture.banner_at is None and (waited := capture.ms * trial.pace / 1000) < _BEFORE_BANNER:
             yield f"the client left after {spelled(waited)} without a banner; {_BEFORE_BANNER:.0f} s are asked for"
         for one in capture.transactions:
-            if _complete(one) and not one.final_code:
+            if _complete(capture, one) and not one.final_code:
                 waited = (capture.ms - (one.chunks[-1].at if one.chunks else one.at)) * trial.pace / 1000
                 if waited < _AFTER_DOT:
                     yield (

@@ -94,6 +94,16 @@ def test_slow_replies(changes: dict[str, Any], copies: str, impatient: str) -> N
     check(said(lambda: outcomes("slow-dot", **changes).impatient), impatient)
 
 
+def test_a_message_in_chunks_is_whole_after_the_last_one() -> None:
+    left = {**LEFT, "how": "BDAT", "lines": [[1, "C", "BDAT 100 LAST\r\n"]]}
+    check(said(lambda: outcomes("slow-dot", sessions=[left]).impatient), "the client left 30 s after the end")
+    broken = {**left, "lines": [[1, "C", "BDAT 100\r\n"]]}
+    check(said(lambda: outcomes("slow-dot", sessions=[broken]).impatient), "")
+    check(said(lambda: outcomes("slow-dot", sessions=[broken]).copies), "undetermined: ")
+    taken = {"how": "BDAT", "lines": []}
+    check(said(lambda: outcomes("slow-dot", sessions=[taken]).copies), "")
+
+
 def test_a_client_that_leaves_before_the_banner_is_told() -> None:
     left = {"banner_at": None, "ms": 20000.0, "hellos": [], "transactions": [], "tls": False, "ended": "closed"}
     expected = "the client left after 20 s without a banner; 300 s are asked for"
