@@ -24,6 +24,8 @@ from conformance.receiver.announcement import Denied, Foreign, ReceiverError, pr
 from conformance.receiver.client import Receiver
 
 EMBEDDED = "embedded"
+FASTEST = 1000
+"""The highest pace of a receiver."""
 _FORM = "a URL, embedded, embedded:ADDRESS, embedded:ADDRESS:PORT or one of these with /PACE"
 
 
@@ -55,8 +57,8 @@ class Where:
             )
         except ValueError:
             raise ValueError(f"{text!r} is no receiver: it is {_FORM}") from None
-        if not 1 <= found.pace <= 1000:
-            raise ValueError(f"{text!r}: a pace lies between 1 and 1000")
+        if not 1 <= found.pace <= FASTEST:
+            raise ValueError(f"{text!r}: a pace lies between 1 and {FASTEST}")
         return found
 
 
@@ -126,6 +128,8 @@ async def begin(
         except ReceiverError as error:
             yield _Absent(str(error))
             return
+        if not 1 <= said.pace <= FASTEST:
+            raise ValueError(f"the receiver announces a pace of {said.pace:g}, which none can have")
         clock, ledger = Clock.of(said.time), _ledger(campaign)
         notes += filter(None, (clock.told(),))
         if campaign.collect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import re
 import shlex
@@ -66,10 +67,11 @@ class Sender:
         self._clock = clock
         self._gates: dict[str, _Gate] = {}
 
-    async def send(self, order: Order, returns: str = "") -> Sent:
+    async def send(self, order: Order, returns: str = "", *, urgent: bool = False) -> Sent:
         """Make a host send a message. ``returns`` is an address at the receiver that stands in MAIL FROM, if any.
 
-        Raises Foreign for an address that is none of the receiver's: nothing is sent then.
+        What is ``urgent`` goes before all else that waits for the same host. Raises Foreign for an address that is none
+        of the receiver's: nothing is sent then.
         """
         mta = self._fleet.by_name[order.stream.host]
         every = (*order.recipients, *filter(None, (returns,)))
@@ -77,7 +79,7 @@ class Sender:
         if mta.probe.level != "send":
             return Sent(order, Handed(Taken.FAILED, f"mailconform_probe.level of {mta.name} is {mta.probe.level}"))
         gate = self._gates.setdefault(mta.name, _Gate(mta.probe.rate or RATE, mta.probe.messages))
-        if not await gate.opens():
+        if not await gate.opens(urgent=urgent):
             return Sent(order, Handed(Taken.FAILED, f"{mta.name} was given its {gate.most} messages of this run"))
         self.handed += 1
         order = replace(order, written=self._clock())
@@ -177,15 +179,16 @@ class _Gate:
         self.most = most
         self._gap = 1.0 / rate
         self._left = most
-        self._turn = asyncio.Lock()
+        self._queue, self._turn = asyncio.Lock(), asyncio.Lock()
         self._next = 0.0
 
-    async def opens(self) -> bool:
+    async def opens(self, *, urgent: bool = False) -> bool:
         """Wait for one's turn. False: no more messages may go to this host."""
         if not self._left:
             return False
         self._left -= 1
-        async with self._turn:
+        # Only the first of the queue waits beside those that need not queue.
+        async with contextlib.nullcontext() if urgent else self._queue, self._turn:
             loop = asyncio.get_running_loop()
             await asyncio.sleep(max(0.0, self._next - loop.time()))
             self._next = loop.time() + self._gap

@@ -197,24 +197,25 @@ class Tries:
     async def _made(self, one: _Try, trial: Trial) -> Trial:
         """Send the letters and watch. Raises ReceiverError."""
         trial = await self._hand(one, trial, one.recipe.letters)
-        if one.recipe.again and any(letter.taken for letter in trial.letters):
-            trial = await self._watch(one, trial, first=True)
-            if trial.captures:
-                if one.recipe.route == "mx-moved":
-                    await self._receiver.move(one.opened.tokens[0])
-                trial = await self._hand(one, trial, 1)
         if not any(letter.taken for letter in trial.letters):
             return await self._untaken(one, trial)
-        if self._ledger is not None:
-            self._ledger.add(trial)
+        if one.recipe.again:
+            trial = await self._watch(one, trial, first=True)
+            if not trial.captures:
+                return await self._explained(one, trial)
+            if one.recipe.route == "mx-moved":
+                await self._receiver.move(one.opened.tokens[0])
+            trial = await self._hand(one, trial, 1)
         return await self._explained(one, self._played(one, await self._watch(one, trial)))
 
     async def _hand(self, one: _Try, trial: Trial, letters: int) -> Trial:
-        """Hand so many further letters over, and keep that they were."""
+        """Hand so many further letters over, and keep that they were, also for a later run."""
         for _ in range(letters):
             letter, outcome = await self._handed(one, len(trial.letters))
             one.outcomes.append(outcome)
             trial = self._keep(replace(trial, letters=(*trial.letters, letter)))
+        if self._ledger is not None and any(letter.taken for letter in trial.letters):
+            self._ledger.add(trial)
         return trial
 
     def _keep(self, trial: Trial) -> Trial:
@@ -229,9 +230,11 @@ class Tries:
         addresses = one.opened.addresses[number * size : (number + 1) * size]
         returns = one.opened.returns[number] if one.opened.returns else ""
         order = self._order(one, addresses, returns)
-        sent = await self._sender.send(order, returns)
+        # An address that plays this part alone is held meanwhile, and others wait for it.
+        urgent = one.recipe.scenario in self._said.exclusive
+        sent = await self._sender.send(order, returns, urgent=urgent)
         if returns and sent.handed.taken is not Taken.YES:
-            again = await self._sender.send(replace(order, sender=one.probe.stream.sender))
+            again = await self._sender.send(replace(order, sender=one.probe.stream.sender), urgent=urgent)
             if again.handed.taken is Taken.YES:
                 sent, returns = again, ""
         return self._letter(sent, returns), sent.handed.taken

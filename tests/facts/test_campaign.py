@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,13 @@ def test_a_receiver_that_cannot_be_asked_leaves_all_undetermined(monkeypatch: py
 def test_a_token_that_is_not_accepted_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     announcing(monkeypatch, Denied("answered 401"))
     with pytest.raises(ValueError, match="the receiver: answered 401"):
+        trial(CAMPAIGN)
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.5, 1e9, float("nan")])
+def test_a_pace_that_none_can_have_ends_the_run(monkeypatch: pytest.MonkeyPatch, pace: float) -> None:
+    announcing(monkeypatch, replace(SAID, pace=pace))
+    with pytest.raises(ValueError, match="which none can have"):
         trial(CAMPAIGN)
 
 

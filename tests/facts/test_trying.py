@@ -132,6 +132,11 @@ def test_a_second_letter_follows_when_the_mx_has_moved(make: Make) -> None:
     assert first != second
 
 
+def test_without_the_first_letter_there_is_no_second(make: Make) -> None:
+    trial = make("mx-moved", words=["/bin/true", "{recipient}"], wait=1.0)
+    assert (trial.state, len(trial.letters), trial.captures) == (State.WATCHED, 1, ())
+
+
 def test_bounces_to_a_sender_at_the_receiver_are_kept_apart(make: Make) -> None:
     trial = make("refuse-rcpt", "--from", "{sender}", "--bounce", wait=3.0)
     (letter,) = trial.letters
@@ -324,7 +329,7 @@ def test_a_host_without_a_queue_listing_says_nothing_of_it(
     assert "it may still be in the host's queue" in str(nothing_came(trial))
 
 
-def test_messages_go_no_faster_than_their_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_go_no_faster_than_their_rate() -> None:
     async def work() -> float:
         gate = sending._Gate(rate=10.0, most=4)
         loop = asyncio.get_running_loop()
@@ -333,6 +338,23 @@ def test_messages_go_no_faster_than_their_rate(monkeypatch: pytest.MonkeyPatch) 
         return loop.time() - began
 
     assert asyncio.run(work()) >= 0.3
+
+
+def test_what_is_urgent_goes_first() -> None:
+    async def work() -> list[str]:
+        gate = sending._Gate(rate=20.0, most=9)
+        order: list[str] = []
+
+        async def one(name: str) -> None:
+            assert await gate.opens(urgent=name.startswith("urgent"))
+            order.append(name)
+
+        waiting = [asyncio.create_task(one(name)) for name in ("a", "b", "c", "d")]
+        await asyncio.sleep(0)
+        await asyncio.gather(one("urgent 1"), one("urgent 2"), *waiting)
+        return order
+
+    assert asyncio.run(work()) == ["a", "urgent 1", "urgent 2", "b", "c", "d"]
 
 
 def test_what_stands_in_braces_is_filled_in_quoted() -> None:
