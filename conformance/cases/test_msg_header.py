@@ -115,7 +115,7 @@ def test_msg_line_998(delivery: Delivery) -> None:
 
     Hosts on the way may refuse longer ones, or break them, which breaks signatures.
     """
-    lines = line_ends(delivery.message)
+    lines = line_ends(delivery.whole.message)
     assert not lines.over, seen(f"line {lines.longest_at} has {lines.longest} octets; {lines.over} lines are too long")
 
 
@@ -144,7 +144,7 @@ def test_msg_no_bare_lf(delivery: Delivery) -> None:
 
     Receivers refuse a bare LF since it was used to smuggle messages.
     """
-    lines = line_ends(delivery.observed.message)
+    lines = line_ends(delivery.observed.whole.message)
     assert not (lines.bare_cr or lines.bare_lf), seen(
         f"{lines.bare_lf} bare LF and {lines.bare_cr} bare CR, the first in line {lines.first_bare}"
     )
@@ -208,7 +208,7 @@ def test_msg_size_headers(delivery: Delivery) -> None:
 
     Big receivers refuse a header that is too large, without saying how large that is: 64 KiB in all, 8 KiB a field.
     """
-    size = len(header_of(delivery.message)[0])
+    size = len(header_of(delivery.whole.message)[0])
     assert size <= LARGEST_HEADER, seen(f"the header has {size} octets, more than {LARGEST_HEADER}")
     big = [one for one in read(delivery.message).fields if len(one.raw) > LARGEST_FIELD]
     assert not big, seen(listed(f"{one.name} has {len(one.raw)} octets, more than {LARGEST_FIELD}" for one in big))

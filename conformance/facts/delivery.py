@@ -30,6 +30,13 @@ class Delivery:
         return self
 
     @property
+    def whole(self) -> Delivery:
+        """The delivery itself. Raises Undetermined where not all octets of the message were kept."""
+        if self.transaction.truncated:
+            raise Undetermined(f"{self.trial.ref}: only the first octets of {self.transaction.size} were kept")
+        return self
+
+    @property
     def peer(self) -> IPAddress:
         """The address it came from; an IPv4-mapped one counts as IPv4."""
         return peer_address(self.capture.peer)

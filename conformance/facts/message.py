@@ -32,10 +32,7 @@ async def message(ask: Asker, probe: Probe) -> Message:
 
 def of_delivery(came: Delivery) -> Message:
     """Read the message of a delivery. Raises Undetermined."""
-    if came.transaction.truncated:
-        text = f"{came.trial.ref}: only the first octets of {came.transaction.size} were kept"
-        raise Undetermined(text)
-    found = read(came.message)
+    found = read(came.whole.message)
     if found.incomplete:
         raise Undetermined(f"{came.trial.ref}: {found.incomplete}")
     return found

@@ -70,7 +70,7 @@ def encoding_faults(parts: Structure) -> tuple[list[str], list[str]]:
             (wrong if garbles else slips).append(f"{part.where}: {text}")
     for part in parts.multiparts:
         if part.encoding == "7bit" and part.octets and not part.octets.isascii() and not wrong:
-            slips.append(f"{part.where} is declared 7bit, and a part of it has octets above 127")
+            slips.append(f"{part.where} counts as 7bit, and a part of it has octets above 127")
     return wrong, slips
 
 

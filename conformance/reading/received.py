@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*[0-9A-Fa-f]")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One Received field. ``clauses`` by keyword with their first word, ``comments`` by the keyword they follow.
+    """One Received field. ``clauses`` by keyword with their first word, ``comments`` what follows it.
 
     ``faults`` say in what it differs from RFC 5321.
     """
@@ -81,4 +81,6 @@ def _clauses(trace: str) -> tuple[dict[str, str], dict[str, str]]:
             clauses[current] = ""
         elif current and not clauses[current]:
             clauses[current] = word
+        elif current:
+            comments[current] = f"{comments.get(current, '')} {word}".strip()
     return clauses, comments

@@ -200,6 +200,7 @@ def test_received_of_others() -> None:
     assert any("no date" in one for one in read_received("from a by b").faults)
     assert any("cannot be read" in one for one in read_received("by b; yesterday").faults)
     assert read_received("from x ([IPv6:2001:DB8:0::1]) by y; x").origins == {"2001:db8::1"}
+    assert read_received("from foo [192.0.2.1]\r\n by y; x").origins == {"192.0.2.1"}
 
 
 @given(st.text(st.sampled_from('from by;()<>" \\[]:.1aF'), max_size=60))
