@@ -195,6 +195,8 @@ def _type(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if "const" in field:
         return f"`{field['const']}`"
+    if "anyOf" in field:
+        return " or ".join(_type(one, schema) for one in field["anyOf"])
     if "enum" in field:
         return ", ".join(f"`{json.dumps(value).strip(chr(34))}`" for value in field["enum"])
     known = field["type"] if isinstance(field["type"], list) else [field["type"]]
@@ -215,6 +217,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "results": lambda: _field_table(""),
     "results-run": lambda: _field_table("run"),
     "results-check": lambda: _field_table("check"),
+    "results-stream": lambda: _field_table("stream"),
+    "results-came": lambda: _field_table("came"),
+    "results-authentication": lambda: _field_table("authentication"),
     "results-result": lambda: _field_table("result"),
 }
 """Tables by the name that a page asks for them with."""

@@ -108,6 +108,7 @@ def merge(shards: Sequence[Shard], *, internal: bool = False) -> Merged:
         expected={text: text for text in _unreached(shards, results)},
         internal=internal or any(shard.run["exit"] == 3 for shard in shards),
         failed_elsewhere=any(map(_failed_elsewhere, shards)),
+        streams=_streams(shards),
         waivers=united(map(_register, shards)),
     )
     gate_none = together.run["gate"] == "none"
@@ -187,6 +188,16 @@ def _united(shards: Sequence[Shard], name: str) -> list[dict[str, Any]]:
             if known != one:
                 raise MergeError(f"{where} and {shard.name} are of different inventories: see {one['name']}")
     return [found[key][0] for key in sorted(found)]
+
+
+def _streams(shards: Sequence[Shard]) -> list[dict[str, Any]]:
+    """Return what came of the probes of all shards; of a probe of several the first that came."""
+    found: dict[str, dict[str, Any]] = {}
+    for shard in shards:
+        for one in shard.document.get("streams", []):
+            if one["probe"] not in found or found[one["probe"]]["state"] != "came" == one["state"]:
+                found[one["probe"]] = one
+    return [found[key] for key in sorted(found)]
 
 
 def _checks(shards: Sequence[Shard]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any, TextIO
@@ -13,13 +13,15 @@ from typing import Any, TextIO
 import pytest
 
 from conformance.facts.answer import Answer
-from conformance.facts.session import Session
+from conformance.facts.session import Line, Session
+from conformance.facts.trial import Trial
 from conformance.judge import is_defect
 from conformance.notify import notify
+from conformance.receiver import capture
 from conformance.report import news
 from conformance.report.evidence import answer_text, session_text
 from conformance.report.grouping import Results
-from conformance.report.text import printable
+from conformance.report.text import plural, printable
 from conformance.report.words import WIDE, in_words, way
 from conformance.run import Run
 
@@ -29,6 +31,8 @@ _LOG_WIDTH = 120
 """Columns where the output is no terminal."""
 _LINES = 80
 """Lines of an SMTP session that are shown."""
+_SESSIONS = 3
+"""Sessions of a trial that are shown."""
 
 _PYTEST_OUTCOME = {
     "pass": "passed",
@@ -59,17 +63,28 @@ def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
         told.when = "setup"
 
 
-def _observed(one: Answer | Session) -> Iterator[str]:
+def _observed(one: Answer | Session | Trial) -> Iterator[str]:
     """Yield an observation line by line."""
+    if isinstance(one, Trial):
+        yield f"trial:{one.ref}: {plural(len(one.captures), 'session')}"
+        for held in one.captures[:_SESSIONS]:
+            yield f"{held.started} from {held.peer} port {held.peer_port}, ended: {held.ended}"
+            yield from _lines(held.lines)
+        return
     if isinstance(one, Answer):
         about = ", ".join(filter(None, (one.server, one.transport, f"ttl {one.ttl}", f"{one.ms:.1f} ms", one.layer)))
         yield f"{one.question}: {answer_text(asdict(one))} ({about})"
         return
     yield f"{one.id}: {session_text(asdict(one))}"
-    for line in one.lines[:_LINES]:
-        yield f"{line.at:>9.1f} {line.side} {line.text}"
-    if len(one.lines) > _LINES:
-        yield f"{len(one.lines) - _LINES} more lines in facts.json"
+    yield from _lines(one.lines)
+
+
+def _lines(lines: Sequence[Line | capture.Line]) -> Iterator[str]:
+    for line in lines[:_LINES]:
+        text = line.text.removesuffix("\r\n")
+        yield f"{line.at:>9.1f} {line.side} {text}"
+    if len(lines) > _LINES:
+        yield f"{len(lines) - _LINES} more lines in facts.json"
 
 
 def _width(terminalreporter: Any) -> int:

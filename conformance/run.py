@@ -30,7 +30,8 @@ from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
-from conformance.fleet.model import Fleet, Observed
+from conformance.facts.trial import Trial
+from conformance.fleet.model import Fleet, Observed, Probe
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
 from conformance.policy import Policy
@@ -210,7 +211,10 @@ class Run:
         self.gathering = snapshot.gathering()
 
     def _gather_live(self, cases: Sequence[tuple[str, Case]]) -> None:
-        wanted = {one.key: one for _, case in cases for one in facts_of(case)}
+        asked = [one for _, case in cases for one in facts_of(case)]
+        # Results tell of every probe that is made how it authenticates, whatever the rules ask.
+        told = [Wanted("authentication", probe) for one in asked if (probe := probe_of(one.subject))]
+        wanted = {one.key: one for one in (*asked, *told)}
         if self.settings["resume"]:
             self._resume()
         with Ticker(sys.stderr, "gathering facts") as ticker:
@@ -289,7 +293,7 @@ class Run:
         except Exception as error:
             return defect(case, error)
 
-    def observed(self, evidence: Sequence[str]) -> Iterator[Answer | Session]:
+    def observed(self, evidence: Sequence[str]) -> Iterator[Answer | Session | Trial]:
         """Yield the observations that evidence names."""
         if len(self._answers) != len(self.store.answers):
             self._answers = list(self.store.answers.values())
@@ -299,12 +303,15 @@ class Run:
                 yield self._answers[int(name) - 1]
             elif kind == "smtp" and name in self.store.sessions:
                 yield self.store.sessions[name]
+            elif kind == "trial":
+                yield from (trial for trial in self.store.trials.values() if trial.ref == name)
 
     def finish(self, ended: int) -> int:
         """Write all outputs and return the exit status. ``ended`` is pytest's own."""
         if self.results is None:
             return ended
         self._tell()
+        self.results.streams = self.gathered.accounts()
         if self.keeps_history:
             self.results.changes, told = home.compare(self.folder, self.results.document(ended))
             self.notes += told
@@ -346,6 +353,11 @@ def facts_of(case: Case) -> list[Wanted]:
     if case.subject is None or isinstance(case.subject, Nobody):
         return []
     return [want(fact, case.subject) for fact in case.facts]
+
+
+def probe_of(subject: Any) -> Probe | None:
+    """Return the probe that a subject needs to be made."""
+    return subject if isinstance(subject, Probe) else subject.probe if isinstance(subject, Observed) else None
 
 
 def _mute(_progress: str) -> None:

@@ -66,9 +66,8 @@ def _dkim(one: Checked) -> AuthResult:
         ("header.a", signature.algorithm),
         ("header.b", base64.b64encode(signature.value).decode()[:8]),
     )
-    reason = "" if one.own.passes and not (one.other and not one.other.passes) else one.describe()
-    if one.key and one.key.testing:
-        reason = f"{reason}; the key is in test mode (t=y)".removeprefix("; ")
+    testing = "the key is in test mode (t=y)" if one.key and one.key.testing else ""
+    reason = "; ".join(filter(None, (one.own.reason, testing, one.dispute)))
     return AuthResult("dkim", one.own.result, tuple(pair for pair in shown if pair[1]), reason)
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.facts.account import account
 from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted, want
 from conformance.facts.snapshot import Gathering
@@ -249,6 +250,12 @@ class Gathered:
     def evidence(self, wanted: Iterable[Wanted]) -> list[str]:
         """Return what the given facts were made of: ``dns:QUESTION`` and ``smtp:HOST:PORT``, each once."""
         return list(dict.fromkeys(asked for one in wanted for asked in self._entry(one).asked))
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Return what came of each probe that was made."""
+        made = {(trial.stream, trial.source) for trial in self.store.trials.values() if trial.name == "accept"}
+        probes = [one for one in self._fleet.probes if (one.stream.id, str(one.source or "")) in made]
+        return [self._loop.run_until_complete(account(Recorded(self.store), probe)) for probe in probes]
 
     def close(self) -> None:
         """Release the loop."""

@@ -72,10 +72,15 @@ class Checked:
         """Return the signature with what is wrong with it, for a sentence; what dkimpy says where it differs."""
         said = f"{self.signature.describe()}: {self.own.result}"
         said += f" ({self.own.reason})" if self.own.reason else ""
-        if self.unknown is None and self.other is not None and self.disputed:
-            said += f"; dkimpy says {self.other.result}"
-            said += f" ({quoted(self.other.reason, 120)})" if self.other.reason else ""
-        return said
+        return "; ".join(filter(None, (said, self.dispute)))
+
+    @property
+    def dispute(self) -> str:
+        """What dkimpy says where it says something else; empty where it does not."""
+        if self.unknown or self.other is None or not self.disputed:
+            return ""
+        reason = f" ({quoted(self.other.reason, 120)})" if self.other.reason else ""
+        return f"dkimpy says {self.other.result}{reason}"
 
 
 async def checked(

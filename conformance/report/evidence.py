@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -25,17 +25,17 @@ class Evidence:
     """Answers and sessions by the section of the page in which they stand.
 
     The answers that a rule looked at stand with the domain or else the host it judged first, so that nothing is
-    written twice.
+    written twice. ``trials`` are those that stand elsewhere on the page.
     """
 
-    def __init__(self, results: Results, facts: Mapping[str, Any] | None) -> None:
+    def __init__(self, results: Results, facts: Mapping[str, Any] | None, trials: Collection[str] = ()) -> None:
         self._answers: Sequence[Mapping[str, Any]] = (facts or {}).get("answers", ())
         self._sessions = {f"{s['host']}:{s['port']}": s for s in (facts or {}).get("sessions", ())}
         self._usual = _usual(self._answers)
         homes, linked = _homes(results)
         self._homes = {section: [ref for ref in refs if self._exists(ref)] for section, refs in homes.items()}
         self._linked = linked
-        self._anchored = {ref for ref in linked if self._exists(ref)}
+        self._anchored = {ref for ref in linked if self._exists(ref)}.union(trials)
         self.shown: dict[Section, Markup] = {}
         self.left_out: set[Section] = set()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from conformance.report.deliveries import Deliveries
 from conformance.report.evidence import Evidence
 from conformance.report.findings import Link, rule_link, sources
 from conformance.report.grouping import LETTERS, WORDS, WORST, Result, Results, causes, groups, sentence, verdict
@@ -42,8 +43,9 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
     """
     judged = Judged(results)
     found = groups(results)
-    evidence = Evidence(results, facts)
     room = _room(results)
+    deliveries = Deliveries(results, facts, room // 4)
+    evidence = Evidence(results, facts, deliveries.refs)
     judged.shorten(room // 2)
     evidence.write(list(judged.sections), room // 2)
     reasons = [cause_block(number, cause) for number, cause in enumerate(causes(results), 1)]
@@ -75,6 +77,7 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
             hosts=judged.host_details(evidence),
             domains=judged.domain_details(evidence),
             evidence=evidence,
+            deliveries=deliveries,
             has_facts=facts is not None,
             waived=waivers(r for r in results["results"] if r["outcome"] == "waived"),
             idle=waivers(r for r in results["results"] if r["outcome"] == "pass" and r["waiver"]),

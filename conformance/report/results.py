@@ -59,6 +59,8 @@ class Results:
     """Whether a test failed that is no check of ours."""
     changes: Changes = field(default_factory=Changes)
     """What is different from the runs before."""
+    streams: list[dict[str, Any]] = field(default_factory=list)
+    """What came of each probe."""
     waivers: list[dict[str, Any]] = field(default_factory=list)
     """The register of waivers."""
     _places: dict[str, int] = field(default_factory=dict)
@@ -152,6 +154,7 @@ class Results:
                 }
                 for domain in self.fleet.domains
             ],
+            "streams": self.streams,
             "waivers": self.waivers,
             "results": ordered,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from conformance.report.grouping import (
     LETTERS,
@@ -32,6 +32,7 @@ ENTRY_LINES = 8
 _NARROWEST = 60
 _CAUSES = 20
 _NOTICES = 10
+_STREAMS = 12
 _QUIET_FINDINGS = 20
 _INDENT = " " * 10
 _COMMAND = re.compile(r"^(\s*:):(?=[a-zA-Z-]+(?: .*)?::)|(##)\[")
@@ -64,12 +65,27 @@ def lines(
     if len(reasons) > _CAUSES:
         entries.append([f"{_mark('?', color)} and {len(reasons) - _CAUSES:,} more causes, see the report"])
     entries += [_advice(group, color, width) for group in found if group.outcome == "advice"]
+    if told := list(_streams(results, width)):
+        entries.append(told)
     return _inert([*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)])
 
 
 def _inert(told: Sequence[str]) -> list[str]:
     """Return lines in which a runner on GitHub, which reads the log of a step, finds no command of its own."""
     return [_COMMAND.sub(lambda found: f"{found[1] or found[2]}\\x{ord(found[0][-1]):02x}", line) for line in told]
+
+
+def _streams(results: Results, width: int) -> Iterator[str]:
+    """Say of each stream that was made to send what a receiver would write of it."""
+    accounts = [one for one in results.get("streams", ()) if one["state"] != "skipped"]
+    for one in accounts[:_STREAMS]:
+        said = f"no message came: {one['why']}"
+        if came := one["came"]:
+            found = dict.fromkeys(f"{each['method']}={each['result']}" for each in one["authentication"])
+            said = f"came from {came['address']} as {came['helo']}: {' '.join(found)}"
+        yield clip(printable(f"{one['probe']} {said}", 3 * width), width)
+    if len(accounts) > _STREAMS:
+        yield f"and {len(accounts) - _STREAMS:,} more streams, see the report"
 
 
 def _mark(letter: str, color: bool) -> str:

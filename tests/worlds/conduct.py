@@ -137,7 +137,8 @@ Status: 5.1.1
 
 def dialogue(capture: Capture, banner: int) -> tuple[Line, ...]:
     """Return the lines of a session whose outcome is known."""
-    return tuple(Line(at, side, f"{text}\r\n") for at, side, text in _dialogue(capture, banner))
+    said = _dialogue(capture, banner)
+    return tuple(Line(at, side, text if side == "*" else f"{text}\r\n") for at, side, text in said)
 
 
 def _dialogue(capture: Capture, banner: int) -> Iterator[tuple[float, str, str]]:
@@ -147,6 +148,7 @@ def _dialogue(capture: Capture, banner: int) -> Iterator[tuple[float, str, str]]
         if hello.tls and capture.tls:
             yield capture.tls.at, "C", "STARTTLS"
             yield capture.tls.at, "S", "220 2.0.0 begin"
+            yield capture.tls.at, "*", f"TLS: {capture.tls.version} {capture.tls.cipher}"
         yield hello.at, "C", f"{hello.verb} {hello.argument}"
         if hello.code:
             yield hello.at, "S", f"{hello.code} {capture.exchange}"
@@ -168,5 +170,7 @@ def _transaction(transaction: Transaction) -> Iterator[tuple[float, str, str]]:
     if transaction.data_code:
         yield transaction.at, "C", "DATA"
         yield transaction.at, "S", f"{transaction.data_code} go on"
+    if transaction.size:
+        yield transaction.final_at, "*", f"{transaction.size} octets of message"
     if transaction.final_code:
         yield transaction.final_at, "S", f"{transaction.final_code} kept"
