@@ -17,6 +17,7 @@ from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
 from conformance.facts.neighbours import Neighbours
 from conformance.facts.participation import Participation
 from conformance.facts.reshaped import Reshaped
+from conformance.facts.returned import Returned
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
 from conformance.facts.tried import Tried
@@ -206,6 +207,12 @@ def neighbours(gathered: Gathered, probe: Probe) -> Neighbours:
 def impostor(gathered: Gathered, stream: Stream) -> Impostor:
     """What became of mail with an author that is not the fleet's."""
     return cast(Impostor, gathered("impostor", stream))
+
+
+@pytest.fixture
+def returned(gathered: Gathered, stream: Stream) -> Returned:
+    """The authentication of a bounce."""
+    return cast(Returned, gathered("returned", stream))
 
 
 def _trial_fixture(name: str, recipe: Recipe) -> Any:

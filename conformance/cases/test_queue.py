@@ -8,8 +8,13 @@ from conformance.check import check, listed, seen
 
 if TYPE_CHECKING:
     from conformance.facts.patience import Patience
+    from conformance.facts.returned import Returned
 
 QUEUE = "Keep mail in a queue and try again after 4yz: hand mail of scripts to a mail server on the host."
+SIGN = (
+    "Sign bounces too (Postfix: internal_mail_filter_classes = bounce with non_smtpd_milters; Exim: dkim_domain in the "
+    "transport), and publish SPF for the name that the host greets with."
+)
 SLOWER = (
     "Wait some minutes between attempts (Postfix: minimal_backoff_time = 300s, queue_run_delay = 300s; Exim: a retry "
     "rule such as * * F,2h,15m; G,16h,1h,1.5; F,4d,6h)."
@@ -161,12 +166,15 @@ def test_queue_bounce_sent(bounces: Patience) -> None:
 
 @check(
     "RFC3464 2: must",
+    "G: must",
     fix="Send notifications as multipart/report with a part message/delivery-status (Postfix and Exim do).",
 )
-def test_queue_bounce_format(bounces: Patience) -> None:
-    """Notifications of failure have the form that programs read.
+def test_queue_bounce_format(bounces: Patience, returned: Returned) -> None:
+    """Notifications of failure have the form that programs read, and pass DMARC.
 
-    Address lists are cleaned by it.
+    Address lists are cleaned by them; one that nobody vouches for is refused like any other mail.
     """
     faults = bounces.bounce_form_faults
     assert not faults, seen(f"of the bounce: {listed(faults, 3)}")
+    failure = returned.failure
+    assert not failure, seen(f"of the bounce: {failure}", fix=SIGN, aspect="authentication", at_most="should")

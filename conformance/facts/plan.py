@@ -24,6 +24,7 @@ from conformance.facts import (
     neighbours,
     participation,
     reshaped,
+    returned,
     reverse,
     servercert,
     sighted,
@@ -138,6 +139,7 @@ FACTS: Mapping[str, Fact] = {
     "mail_from": Fact(greeted.mail_from),
     "neighbours": Fact(neighbours.neighbours, of=neighbours.place),
     "impostor": Fact(impostor.impostor),
+    "returned": Fact(returned.returned),
     **{fixture_name(name): Fact(_trying(name)) for name in TRIALS},
     **{name: Fact(one.kind.of(*one.trials)) for name, one in BEHAVIOURS.items()},
 }
