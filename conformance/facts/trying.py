@@ -114,7 +114,7 @@ class Tries:
         self._run = run
         self._wait = wait
         self._ledger = ledger
-        self._spare = asyncio.Semaphore(max(said.spare, 1))
+        self._spare: dict[str, asyncio.Semaphore] = {}
 
     async def trial(self, probe: Probe, name: str) -> Trial:
         """Make one trial. Raises nothing for what hosts, network and receiver do."""
@@ -123,7 +123,7 @@ class Tries:
             return replace(trial, state=State.SKIPPED, error=why)
         self.begun += 1
         try:
-            async with self._turn(TRIALS[name].scenario):
+            async with self._turn(probe.stream.host, TRIALS[name].scenario):
                 opened = await self._open(probe, TRIALS[name])
                 try:
                     return await self._made(_Try(probe, name, opened), trial)
@@ -139,21 +139,26 @@ class Tries:
             self.ended += 1
 
     @contextlib.asynccontextmanager
-    async def _turn(self, scenario: str) -> AsyncIterator[None]:
-        """Wait until it is this scenario's turn at the receiver's spare addresses. Raises Busy."""
+    async def _turn(self, host: str, scenario: str) -> AsyncIterator[None]:
+        """Wait until it is a host's turn to be shown this scenario at one of the spare addresses. Raises Busy.
+
+        An address plays for several hosts at once where it can tell them apart by their own.
+        """
         if scenario not in self._said.exclusive:
             yield
             return
+        apart = host if self._fleet.by_name[host].addresses else ""
+        spare = self._spare.setdefault(apart, asyncio.Semaphore(max(self._said.spare, 1)))
         try:
             async with asyncio.timeout(self._wait):
-                await self._spare.acquire()
+                await spare.acquire()
         except TimeoutError:
             text = f"all {self._said.spare} spare addresses were in use for {self._wait:.0f} s"
             raise Busy(f"{text}: more of them, or a longer --probe-wait") from None
         try:
             yield
         finally:
-            self._spare.release()
+            spare.release()
 
     def _hindrance(self, probe: Probe, name: str) -> str:
         """Say why this stream is not tried in this way."""

@@ -194,10 +194,8 @@ class Desk:
     def at_connect(self, local: str, peer: str) -> Grant | None:
         """Return what the exchange at a local address plays for a peer from the first, if it plays for one alone."""
         exchange = self._exchanges.get(plain_address(local))
-        opening = self._leases.holder(exchange.label, self._clock()) if exchange else None
-        if opening is None or (opening.peers and plain_address(peer) not in opening.peers):
-            return None
-        return Grant(opening.tokens[0], opening.scenario)
+        opening = self._leases.holder(exchange.label, plain_address(peer), self._clock()) if exchange else None
+        return Grant(opening.tokens[0], opening.scenario) if opening else None
 
     def at_recipient(self, address: str, local: str) -> Grant | None:
         """Return what an address stands for; None when it is none that was handed out, or no longer open."""

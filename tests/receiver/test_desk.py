@@ -147,6 +147,42 @@ def test_strangers_use_up_nothing_where_the_peers_are_known() -> None:
     asyncio.run(go())
 
 
+def test_hosts_that_are_known_apart_share_an_address() -> None:
+    async def go() -> None:
+        clock = Clock()
+        async with desk(clock=clock, site=Site(DOMAIN, (MAIN, SPARE))) as made:
+            (one,) = await made.open("ci", "tempfail-banner", "plain", 1, 600, ["192.0.2.1"])
+            (two,) = await made.open("ci", "no-starttls", "plain", 1, 600, ["192.0.2.2", "192.0.2.3"])
+            await made.open("ci", "accept", "mx-moved", 1, 60, ["192.0.2.4"])
+            assert made.at_connect("127.0.0.26", "192.0.2.1") == Grant(token_of(one), "tempfail-banner")
+            assert made.at_connect("127.0.0.26", "192.0.2.3") == Grant(token_of(two), "no-starttls")
+            assert made.at_connect("127.0.0.26", "192.0.2.4") is None
+            assert made.at_recipient(one, "127.0.0.26") == Grant(token_of(one), "tempfail-banner")
+            assert made.at_recipient(two, "127.0.0.26") == Grant(token_of(two), "no-starttls")
+            for peers in (["192.0.2.1"], ["192.0.2.9", "192.0.2.2"], ["192.0.2.4"], []):
+                with pytest.raises(Busy):
+                    await made.open("ci", "tempfail-banner", "plain", 1, 600, peers)
+            await made.close("ci", [token_of(one)])
+            with pytest.raises(Busy):
+                await made.open("ci", "tempfail-banner", "plain", 1, 600, ["192.0.2.1"])
+            await made.open("ci", "tempfail-banner", "plain", 1, 600, ["192.0.2.5"])
+            clock.now += 36
+            await made.open("ci", "tempfail-banner", "plain", 1, 600, ["192.0.2.1"])
+            assert made.at_connect("127.0.0.26", "192.0.2.3") == Grant(token_of(two), "no-starttls")
+
+    asyncio.run(go())
+
+
+def test_openings_spread_over_the_spare_addresses() -> None:
+    async def go() -> None:
+        async with desk() as made:
+            opened = [await made.open("ci", "tempfail-banner", "plain", 1, 600, [f"192.0.2.{n}"]) for n in (1, 2)]
+            places = [made.opening_of(one.partition("@")[2].partition(".")[0]) for (one,) in opened]
+            assert {place.first for place in places if place} == {"mx2", "mx3"}
+
+    asyncio.run(go())
+
+
 def test_hosts_get_an_address_of_their_family() -> None:
     async def go() -> None:
         async with desk() as made:
