@@ -13,6 +13,7 @@ from conformance.facts.snapshot import Gathering, Snapshot
 from conformance.facts.snapshot import load as load_facts
 from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
+from conformance.report import base
 from conformance.report.grouping import Result
 from conformance.report.reader import load, place
 from conformance.report.register import stale, united
@@ -139,6 +140,8 @@ def _check(shards: Sequence[Shard]) -> None:
             ours, theirs = first.run.get(name), shard.run.get(name)
             if ours != theirs:
                 raise MergeError(f"{first.name} and {shard.name} differ in {name}: {_shown(ours)} and {_shown(theirs)}")
+        if _known(first) != _known(shard):
+            raise MergeError(f"{first.name} and {shard.name} differ in what was known before")
         if [_named(one) for one in _register(first)] != [_named(one) for one in _register(shard)]:
             raise MergeError(f"{first.name} and {shard.name} differ in their waivers")
     parts: dict[tuple[int, int], str] = {}
@@ -150,6 +153,11 @@ def _check(shards: Sequence[Shard]) -> None:
         if part in parts:
             raise MergeError(f"{parts[part]} and {shard.name} are both shard {part[0]} of {part[1]}")
         parts[part] = shard.name
+
+
+def _known(shard: Shard) -> dict[str, Any] | None:
+    told = shard.run.get("base")
+    return told and {name: told[name] for name in ("kind", "made", "entries")}
 
 
 def _named(waiver: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -239,6 +247,7 @@ def _run(
             "sessions": len(store.sessions) if known else sum(one["sessions"] for one in facts),
             "seconds": round(sum(one["seconds"] for one in facts), 3),
         },
+        **({"base": base.united([shard.run["base"] for shard in shards])} if "base" in shards[0].run else {}),
         **({"extra": extra} if extra or "extra" in shards[0].run else {}),
     }
 

@@ -189,7 +189,21 @@ OPTIONS: tuple[Option, ...] = (
         least=0.01,
     ),
     Option("smtp-sessions", "SMTP sessions at once, at most.", "N", default=20.0, number=True, least=1, whole=True),
-    Option("gate", "'none' reports everything and exits with 0.", choices=("all", "none"), default="all"),
+    Option(
+        "gate",
+        "'new' fails on what was not known to be broken, 'none' reports everything and exits with 0.",
+        choices=("all", "new", "none"),
+        default="all",
+    ),
+    Option("against", "What is known: the results of another run, or 'latest' for those of the last.", "RESULTS"),
+    Option("baseline", "What is known: a baseline, which --update-baseline makes.", "FILE"),
+    Option(
+        "update-baseline",
+        "Write the baseline: what is fixed leaves it. The first time, all that is broken enters it.",
+        flag=True,
+        default=False,
+    ),
+    Option("accept-new", "With --update-baseline: what is new enters the baseline too.", flag=True, default=False),
     Option(
         "waivers",
         "Waivers: what may be broken for now, why, and until when; see 'mailconform waivers'. Repeatable.",

@@ -17,6 +17,7 @@ LETTERS = {
     "pass": ("passed", ".", ("PASSED", {"green": True})),
     "fail": ("failed", "F", ("FAILED", {"red": True})),
     "advice": ("advice", "a", ("ADVICE", {"yellow": True})),
+    "known": ("known", "k", ("KNOWN", {"yellow": True})),
     "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
     "undetermined": ("undetermined", "?", ("UNDETERMINED", {"purple": True})),
     "not-applicable": ("not applicable", "-", ("NOT APPLICABLE", {"blue": True})),

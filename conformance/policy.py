@@ -1,4 +1,4 @@
-"""What gates beside the level of a rule: waivers, which excuse for a while what is known to be broken."""
+"""What gates beside the level of a rule: waivers, which excuse for a while what is broken, and what was so before."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from conformance.fleet.model import Fleet
 from conformance.options import UsageError
 from conformance.reading.excerpt import did_you_mean, listed, quoted
 from conformance.reading.waivers import Waiver
+from conformance.report.base import BROKEN, Base
 from conformance.report.register import entry, settled
 from conformance.subjects import KINDS, Place, kind_of, place
 
@@ -47,8 +48,24 @@ class Policy:
     """By rule and subject, the waivers by number."""
     limited: bool = False
     """Whether only a part of the inventory is judged."""
+    base: Base | None = None
+    """What was known to be broken before."""
+    only_new: bool = False
+    """Whether only that gates which is not known."""
 
     def weigh(self, result: Result) -> Result:
+        """Return a result as waivers and base leave it.
+
+        What was excused until its waiver expired counts again, whatever the base knows of it.
+        """
+        weighed = self._waived(result)
+        if self.base is None or weighed["outcome"] != "fail" or weighed["waiver"]:
+            return weighed
+        if not (since := self.base.known(weighed, self.today.isoformat())):
+            return weighed
+        return weighed | {"known_since": since, "outcome": "known" if self.only_new else "fail"}
+
+    def _waived(self, result: Result) -> Result:
         """Return a result as waivers leave it: what is broken may be waived, or say why it is not.
 
         What could not be determined stays so: nobody knows what there would be to waive.
@@ -74,7 +91,7 @@ class Policy:
         for result in results:
             for number in self.covered.get((result["check"], result["subject"]), ()):
                 own = result["waiver"] and result["waiver"]["id"] == self.waivers[number].id
-                outcome = result["outcome"] if own or result["outcome"] not in ("fail", "advice", "waived") else "other"
+                outcome = result["outcome"] if own or result["outcome"] not in BROKEN else "other"
                 came[number][outcome] = came[number].get(outcome, 0) + 1
         sizes = [0] * len(self.waivers)
         for numbers in self.covered.values():

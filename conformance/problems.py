@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from conformance import notify, probing
+from conformance import gate, notify, probing
 from conformance.catalogue import checks
 from conformance.facts.gather import parse_server
 from conformance.facts.trials import TRIALS
@@ -42,6 +42,7 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
         for name in settings[option]:
             if not any(fnmatchcase(check, name) for check in checks()):
                 yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
+    yield from gate.problems(settings)
     yield from proposed_problems(settings)
     yield from probing.problems(settings, fleet)
     yield from declared_problems(fleet)

@@ -38,6 +38,7 @@ _PYTEST_OUTCOME = {
     "pass": "passed",
     "fail": "failed",
     "advice": "skipped",
+    "known": "skipped",
     "waived": "skipped",
     "undetermined": "failed",
     "not-applicable": "skipped",
@@ -56,7 +57,7 @@ def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
     elif outcome == "not-applicable":
         path, line, _ = report.location
         told.longrepr = (path, (line or 0) + 1, printable(result["why"]))
-    elif outcome in ("advice", "waived"):
+    elif outcome in ("advice", "known", "waived"):
         told.wasxfail = in_words(result)
     if outcome == "undetermined":
         # pytest and JUnit call it an error, not a failure, only when it happened outside the call.

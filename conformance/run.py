@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from conformance import home, probing
+from conformance import gate, home, probing
 from conformance.cases import files as case_files
 from conformance.check import Check, Level
 from conformance.facts import observed
@@ -174,6 +174,8 @@ class Run:
         silent = observed.unobserved(self.fleet, self.store.trials.values())
         self.results.internal |= bool(self.gathering.defects) and not self.settings["replay"]
         self.results.waivers = self.policy.register(self.results.results)
+        if self.policy.base is not None:
+            self.results.run["base"] = self.policy.base.told(self.results.results)
         self.results.run |= {
             "profiles": list(self.profiles),
             "rules": rules_version(),
@@ -317,6 +319,10 @@ class Run:
             self.notes += told
             self._tell()
         status = self._write_results(self.results, ended)
+        if self.document is not None and (said := gate.update(self.policy, self.settings, self.document, self.fleet)):
+            self.notes.append(said)
+            self._tell()
+            status = self._write_results(self.results, ended)
         wanted = outputs.files(self.folder, self.settings["format"])
         written = self._write_outputs(wanted)
         if written != wanted:

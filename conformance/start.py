@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
-from conformance import policy
+from conformance import gate, policy
 from conformance.fleet import waivers
 from conformance.fleet.errors import USAGE, InventoryError, by_place
 from conformance.fleet.model import Fleet, Mta
@@ -62,6 +62,7 @@ def begin(config: pytest.Config) -> Run:
         if policy.CLOCK in os.environ:
             run.notes.append(f"waivers are judged as of {run.policy.today}, which {policy.CLOCK} says is today")
         run.validate()
+        run.policy = gate.with_base(run.policy, chosen, run.profiles, run.notes)
         if not config.option.collectonly:
             run.make_folder()
             if run.fleet.lab and not chosen["replay"]:

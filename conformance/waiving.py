@@ -243,10 +243,12 @@ def _free(known: Sequence[str], day: datetime.date) -> str:
 
 def _observed(path: str, rules: Sequence[str], subjects: Sequence[str]) -> str:
     """Return what a run saw of the one rule and subject that are given."""
+    from conformance.report.base import BROKEN
+
     seen = {
         one["seen"]
         for one in _results(path)["results"]
-        if one["check"] in rules and one["subject"] in subjects and one["outcome"] in ("fail", "advice", "waived")
+        if one["check"] in rules and one["subject"] in subjects and one["outcome"] in BROKEN
     }
     if len(seen) != 1:
         fail(f"--observed-in: {path} has {len(seen)} findings of these rules and subjects, and must have one")

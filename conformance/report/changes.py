@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.report.base import BROKEN
 from conformance.report.grouping import Result
 
 Key = tuple[str, str]
@@ -61,4 +62,4 @@ class Changes:
 
 def is_bad(result: Result) -> bool:
     """Whether a rule is broken, whatever that weighs."""
-    return result["outcome"] in ("fail", "advice", "waived")
+    return result["outcome"] in BROKEN

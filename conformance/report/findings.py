@@ -39,6 +39,7 @@ class Finding:
     evidence: list[Link]
     waiver: str
     lapsed: str
+    known: str
 
 
 def rule_link(check: str) -> Link:
@@ -64,6 +65,7 @@ def finding(result: Result, evidence: Evidence, within: str = "") -> Finding:
         [Link(ref, where and f"#{where}") for where, ref in evidence.links(result["evidence"])],
         waiver_text(result["waiver"]),
         lapse(result),
+        result.get("known_since", ""),
     )
 
 

@@ -14,12 +14,21 @@ Results = Mapping[str, Any]
 Result = Mapping[str, Any]
 """One element of its ``results``."""
 
-WORST = ("fail", "undetermined", "advice", "waived", "pass", "not-applicable")
+WORST = ("fail", "undetermined", "known", "advice", "waived", "pass", "not-applicable")
 """Outcomes, worst first."""
-LETTERS = {"fail": "F", "undetermined": "?", "advice": "a", "waived": "w", "pass": ".", "not-applicable": "-"}
+LETTERS = {
+    "fail": "F",
+    "undetermined": "?",
+    "known": "k",
+    "advice": "a",
+    "waived": "w",
+    "pass": ".",
+    "not-applicable": "-",
+}
 WORDS = {
     "fail": "failed",
     "undetermined": "undetermined",
+    "known": "known",
     "advice": "advice",
     "waived": "waived",
     "pass": "passed",
@@ -70,6 +79,11 @@ class Group:
         return list(remedies.values())
 
     @property
+    def known(self) -> int:
+        """How many of the findings the base of the run knows."""
+        return sum("known_since" in finding for finding in self.findings)
+
+    @property
     def order(self) -> tuple[int, int, int, str]:
         """Sort key: outcome, level, then most findings, then id."""
         return _RANK[self.outcome], Level(self.level).rank, -len(self.findings), self.check
@@ -101,10 +115,10 @@ class Cause:
 
 
 def groups(results: Results) -> list[Group]:
-    """Return what failed and what is advised, by rule: what gates first, then by level, then by number."""
+    """Return what failed, was known and is advised, by rule: what gates first, then by level, then by number."""
     found: dict[str, list[Result]] = {}
     for result in results["results"]:
-        if result["outcome"] in ("fail", "advice"):
+        if result["outcome"] in ("fail", "known", "advice"):
             found.setdefault(result["check"], []).append(result)
     return sorted((_group(results, check, findings) for check, findings in found.items()), key=lambda g: g.order)
 
@@ -147,8 +161,9 @@ def verdict(results: Results) -> str:
     if not sum(counts[outcome] for outcome in WORST if outcome != "not-applicable"):
         return "Nothing was judged"
     if any(result["outcome"] == "undetermined" and gates(result, results) for result in results["results"]):
-        return "Nothing broken seen, but not everything could be looked at"
-    return "Conforms"
+        what = "Nothing newly broken seen" if counts["known"] else "Nothing broken seen"
+        return f"{what}, but not everything could be looked at"
+    return "Does not conform, as was known: nothing newly broken" if counts["known"] else "Conforms"
 
 
 def sentence(results: Results) -> str:

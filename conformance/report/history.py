@@ -35,9 +35,9 @@ CREATE TABLE IF NOT EXISTS spells (
 
 
 def _state(result: Result) -> str:
-    """Return what is compared from run to run: the way in which a rule is broken, ``ok``, or ``?``."""
+    """Return what is compared from run to run: the way in which a rule is broken or waived, ``ok``, or ``?``."""
     if is_bad(result):
-        return f"broken {result['aspect']}".rstrip()
+        return f"{'waived' if result['outcome'] == 'waived' else 'broken'} {result['aspect']}".rstrip()
     return "?" if result["outcome"] == "undetermined" else "ok"
 
 
@@ -82,9 +82,10 @@ class History:
             known = spells.get(key, ())
             state, began = _settled(known)
             now = _state(result)
-            if now.startswith("broken") and state == now:
+            excused = now.startswith("waived") and state.startswith("broken")
+            if is_bad(result) and (state == now or excused):
                 since[key] = began
-            if now == "ok" and state.startswith("broken"):
+            if now == "ok" and state.startswith(("broken", "waived")):
                 fixed.append(Fixed(*key, began))
             changed = now not in ("?", state) and bool(state)
             if sum(first >= recent for _, first, _ in known[1:]) + changed >= FLAPS:

@@ -24,7 +24,7 @@ _HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls")
 _DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "dom")
 _TAGS = {"undetermined": "u", "waived": "s", "not-applicable": "i"}
 """Short elements for runs of letters: a matrix has a hundred thousand of them."""
-_LINKED = ("fail", "advice")
+_LINKED = ("fail", "known", "advice")
 _LINKS = 3_000
 """Letters that lead to what to do; where there are more of them, the heads of the columns do it alone."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.report.grouping import WORST, Result, Results, causes, changed, inconclusive, verdict
 from conformance.report.text import clip, plural, printable
+from conformance.report.waived import lapse
 
 MOST = 20
 """Findings of a kind that are named."""
@@ -72,7 +73,9 @@ def _ending(results: Results, report: str | os.PathLike[str] | None) -> list[str
 
 def _about(one: Result) -> str:
     where = f" ({one['declared_at']})" if one["declared_at"] else ""
-    return clip(printable(f"{one['level'].upper()} {one['check']} {one['subject']}: {one['seen']}{where}"), _WIDTH)
+    lapsed = f"; {lapse(one)}" if lapse(one) else ""
+    text = f"{one['level'].upper()} {one['check']} {one['subject']}: {one['seen']}{where}"
+    return clip(printable(text), _WIDTH) + printable(lapsed, 1000)
 
 
 def payload(results: Results) -> dict[str, Any]:

@@ -23,11 +23,11 @@ def problems(wanted: Iterable[str]) -> Iterator[str]:
         name, _, file = text.partition("=")
         if name not in FORMATS:
             yield f"no format {name!r}; there are {', '.join(FORMATS)}"
-        elif file and (why := _obstacle(Path(file))):
+        elif file and (why := obstacle(Path(file))):
             yield f"{file} cannot be written: {why}"
 
 
-def _obstacle(path: Path) -> str:
+def obstacle(path: Path) -> str:
     """Return why a file can neither be written nor made, as far as that can be told beforehand; empty if it can."""
     try:
         if path.is_dir():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from conformance.report.base import sentences as base_sentences
 from conformance.report.deliveries import Deliveries
 from conformance.report.evidence import Evidence
 from conformance.report.findings import Link, rule_link, sources
@@ -66,6 +67,8 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
             sentence=sentence(results),
             scores=[(level, *judged.score(level)) for level in ("must", "should")],
             broken=[b for b in rules if b.outcome == "fail"],
+            known=[b for b in rules if b.outcome == "known"],
+            based=base_sentences(results),
             advice=[b for b in rules if b.outcome == "advice"],
             causes=reasons[:_CAUSES],
             more_causes=len(reasons) - min(len(reasons), _CAUSES),
@@ -97,7 +100,7 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
 def _room(results: Results) -> int:
     """Return how many characters findings and evidence may take in the sections of hosts and domains."""
     run, counts = results["run"], results["counts"]
-    findings: int = counts["fail"] + counts["advice"] + counts["waived"]
+    findings: int = counts["fail"] + counts["known"] + counts["advice"] + counts["waived"]
     places: int = run["hosts"] + run["domains"]
     return max(_ROOM - _PLACE * places - _FINDING * findings, _LEAST)
 
@@ -108,7 +111,7 @@ def _tone(results: Results, judged: Judged) -> str:
         return "fail"
     if judged.gating_undetermined() or not results["run"]["complete"] or not results["counts"]["pass"]:
         return "undetermined"
-    return "pass"
+    return "known" if results["counts"]["known"] else "pass"
 
 
 def _not_applicable(results: Results) -> list[tuple[str, int, list[Link]]]:

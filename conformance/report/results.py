@@ -19,11 +19,11 @@ from conformance.report.files import write_atomic
 from conformance.report.register import stale
 from conformance.report.text import plural
 
-OUTCOMES = ("pass", "fail", "advice", "waived", "undetermined", "not-applicable")
+OUTCOMES = ("pass", "fail", "known", "advice", "waived", "undetermined", "not-applicable")
 
 EXITS = {
-    0: "every check that gates conforms",
-    1: "a check that gates is broken, or a waiver is stale and --strict-waivers was given",
+    0: "every check that gates conforms, is waived or, with --gate new, was broken before",
+    1: "a check that gates is broken, with --gate new newly so, or a waiver is stale and --strict-waivers was given",
     2: "the run was interrupted, or out of its budget: these results are partial",
     3: "mailconform itself failed: an internal error, see above",
     4: "wrong usage or an unreadable inventory",
@@ -117,14 +117,22 @@ class Results:
         if exit_status == 1:
             return self._why_broken()
         if exit_status or self.run["gate"] != "none":
-            return EXITS.get(exit_status, "")
+            return EXITS.get(exit_status, "") if exit_status else self._why_not_broken()
         without = self.exit_status(0, gate_none=False)
-        why = self._why_broken() if without == 1 else EXITS[without]
+        whys = {0: self._why_not_broken, 1: self._why_broken}
+        why = whys[without]() if without in whys else EXITS[without]
         return f"nothing gates in this run (--gate none); without that it would end with {without}: {why}"
+
+    def _why_not_broken(self) -> str:
+        known = self.counts()["known"]
+        if not known:
+            return "every check that gates conforms"
+        return f"nothing that gates is newly broken; {known:,} known before (--gate new)"
 
     def _why_broken(self) -> str:
         if self.counts()["fail"]:
-            return "a check that gates is broken"
+            new = " and was not known to be (--gate new)" if self.run.get("gate") == "new" else ""
+            return f"a check that gates is broken{new}"
         idle = len(stale(self.waivers)) if self.run.get("strict_waivers") else 0
         return f"{plural(idle, 'waiver')} stale (--strict-waivers)" if idle else "a test beside the checks failed"
 

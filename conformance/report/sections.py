@@ -156,11 +156,11 @@ def _weight(own: Sequence[Result]) -> tuple[int, ...]:
     counts = dict.fromkeys(WORST, 0)
     for result in own:
         counts[result["outcome"]] += 1
-    return tuple(-counts[outcome] for outcome in WORST[:4])
+    return tuple(-counts[outcome] for outcome in WORST[:5])
 
 
 def _told(own: Sequence[Result]) -> list[Result]:
-    return [r for outcome in ("fail", "advice", "waived") for r in own if r["outcome"] == outcome]
+    return [r for outcome in ("fail", "known", "advice", "waived") for r in own if r["outcome"] == outcome]
 
 
 def _by_outcome(told: Sequence[Result]) -> list[tuple[str, str]]:

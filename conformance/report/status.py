@@ -63,7 +63,8 @@ def _judged(document: Results) -> tuple[int, str]:
         return CRITICAL, clip(f"{plural(counts['fail'], 'finding')} of {', '.join(rules)}{new}", _WIDTH)
     if run["exit"] == 6 or counts["undetermined"]:
         return WARNING, f"nothing broken seen, {plural(counts['undetermined'], 'check')} undetermined"
-    return OK, f"{plural(counts['pass'], 'check')} passed"
+    known = f", {plural(counts['known'], 'finding')} known" if counts["known"] else ""
+    return OK, f"{plural(counts['pass'], 'check')} passed{known}"
 
 
 def _figures(document: Results, hours: float) -> str:

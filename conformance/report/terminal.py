@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from conformance.report.base import sentences
 from conformance.report.grouping import (
     LETTERS,
     WORDS,
@@ -37,7 +38,7 @@ _QUIET_FINDINGS = 20
 _INDENT = " " * 10
 _COMMAND = re.compile(r"^(\s*:):(?=[a-zA-Z-]+(?: .*)?::)|(##)\[")
 """What a step on GitHub would obey: ``::name ...::`` at the beginning of a line, ``##[name]`` anywhere."""
-_COLORS = {"F": "\x1b[1;31m", "?": "\x1b[35m", "a": "\x1b[33m"}
+_COLORS = {"F": "\x1b[1;31m", "?": "\x1b[35m", "k": "\x1b[33m", "a": "\x1b[33m"}
 
 
 def lines(
@@ -64,7 +65,7 @@ def lines(
     entries += [_cause(cause, color, width) for cause in reasons[:_CAUSES]]
     if len(reasons) > _CAUSES:
         entries.append([f"{_mark('?', color)} and {len(reasons) - _CAUSES:,} more causes, see the report"])
-    entries += [_advice(group, color, width) for group in found if group.outcome == "advice"]
+    entries += [_advice(group, color, width) for group in found if group.outcome in ("known", "advice")]
     if told := list(_streams(results, width)):
         entries.append(told)
     return _inert([*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)])
@@ -113,9 +114,15 @@ def _lapsed(group: Group, width: int) -> list[str]:
 
 
 def _rule(group: Group, color: bool, width: int) -> str:
-    number = f" ({len(group.findings):,} subjects)" if len(group.findings) > 1 else ""
+    numbers = [f"{len(group.findings):,} subjects"] if len(group.findings) > 1 else []
+    numbers += [f"{group.known:,} known" if numbers else _known(group.findings[0])] if group.known else []
+    number = f" ({', '.join(numbers)})" if numbers else ""
     text = f"{group.level.upper():<7} {printable(group.check)}: {printable(group.title)}"
     return f"{_mark(LETTERS[group.outcome], color)} {clip(text, width - 2 - len(number))}{number}"
+
+
+def _known(finding: Result) -> str:
+    return f"known since {printable(finding['known_since'])}"
 
 
 def _subjects(findings: Sequence[Result], width: int, room: int) -> list[str]:
@@ -201,6 +208,7 @@ def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> li
         out.append(f"{printable(told)}.")
     if run["warnings"]:
         out.append(f"{plural(len(run['warnings']), 'warning')} about the inventory: {printable(run['warnings'][0])}")
+    out += [printable(text, 1000) for text in sentences(results)]
     out += changed(results)
     out += _waivers(results)
     if not run["complete"]:

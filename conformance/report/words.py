@@ -27,6 +27,8 @@ def in_words(result: Result) -> str:
     if result["fix"]:
         lines.append(f"fix: {result['fix']}")
     lines.append(f"source: {', '.join(result['sources'])}")
+    if "known_since" in result:
+        lines.append(f"known since: {result['known_since']}")
     if result["outcome"] == "waived":
         lines.append(f"waived: {why_waived(result)}")
     if lapsed := lapse(result):

@@ -97,7 +97,7 @@ def test_a_bad_value_is_refused_where_it_was_written(name: str, value: str) -> N
         (["--smtp-sessions=0"], {}, "", ["--smtp-sessions: 0 is not a number of 1 or more"]),
         (["--smtp-sessions=many"], {}, "", ["--smtp-sessions", "many"]),
         ([], {"MAILCONFORM_LEVEL": "shall"}, "", ["MAILCONFORM_LEVEL", "'shall'", "must, should, info"]),
-        ([], {}, "mailconform_gate = some", ["mailconform_gate", "'some'", "all, none"]),
+        ([], {}, "mailconform_gate = some", ["mailconform_gate", "'some'", "all, new, none"]),
         (["--profile=rfc,zendeks"], {}, "", ["--profile", "no profile 'zendeks'", "zendesk"]),
         ([], {"MAILCONFORM_PROFILE": "gogle"}, "", ["MAILCONFORM_PROFILE", "no profile 'gogle'"]),
         ([], {}, "mailconform_profile = gogle", ["mailconform_profile", "no profile 'gogle'"]),

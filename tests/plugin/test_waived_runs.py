@@ -248,3 +248,25 @@ def merge(folder: Path, *names: str) -> Any:
     return CliRunner().invoke(
         main, ["merge", *(str(folder / name) for name in names), f"--report-dir={folder / 'told'}"]
     )
+
+
+def test_cron_hears_of_a_waiver_that_expired(hosts: Path, tmp_path: Path, world: World) -> None:
+    """With --quiet-ok a night without news says nothing: this is news, once."""
+    waivers(tmp_path, {"hosts": "mx2*", "expires": "2026-11-23"})
+    options = [
+        "run",
+        "--inventory=hosts.yml",
+        "--waivers=waivers.yml",
+        "--rules=ptr.exists",
+        "--limit=!mx3*",
+        "--quiet-ok",
+    ]
+    said = [
+        fleet.run(
+            *fleet.COMMAND, *options, "--", *QUIET, cwd=tmp_path, environ=fleet.environment(world, MAILCONFORM_NOW=day)
+        )
+        for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25")
+    ]
+    assert [one.status for one in said] == [0, 0, 1, 1]
+    assert "waiver W-1 expired with 2026-11-23: the provider moves it (mail-ops, OPS-4711)" in said[2].out
+    assert said[1].said == said[3].said == ""

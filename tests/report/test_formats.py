@@ -21,7 +21,7 @@ BOUNDS = {
     "summary": 1_000_000,
     "markdown": 15_000,
     "csv": 20_000_000,
-    "prometheus": 110_000,
+    "prometheus": 125_000,
     "text": 110_000,
     "html": 5_000_000,
 }

@@ -76,6 +76,16 @@ def test_what_could_not_be_looked_at_ends_nothing(history: History) -> None:
     assert not over(history, night(4, "undetermined", "undetermined")).fixed
 
 
+def test_what_counts_again_after_its_waiver_is_new(history: History) -> None:
+    waived = over(history, night(1, "fail"), night(2, "waived"))
+    assert waived.of(night(2, "waived")["results"][0]) == "known"
+    still = over(history, night(2, "waived"), night(3, "waived"))
+    assert still.of(night(3, "waived")["results"][0]) == "known"
+    ended = over(history, night(3, "waived"), night(4, "fail"))
+    assert ended.of(night(4, "fail")["results"][0]) == "new"
+    assert over(history, night(5, "waived"), night(6, "pass")).fixed
+
+
 def test_another_way_to_be_broken_is_new(history: History) -> None:
     changes = over(history, night(1, "fail", aspect="syntax"), night(2, "fail", aspect="missing"))
     assert changes.of(night(2, "fail", aspect="missing")["results"][0]) == "new"

@@ -48,7 +48,7 @@ def test_the_run_and_each_rule_by_outcome() -> None:
         for (_, labels), value in told.items()
         if len(labels) == 3
     }
-    assert len(counted) == 6 * 6
+    assert len(counted) == 6 * 7
     assert {name for name, value in counted.items() if value} == {
         "ptr.exists fail",
         "ptr.single advice",

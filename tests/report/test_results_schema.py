@@ -20,7 +20,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def test_a_whole_run_is_valid(validator: jsonschema.Draft202012Validator) -> None:
     found, _ = fleet(8, broken=0.5)
-    assert {one["outcome"] for one in found["results"]} == set(found["counts"])
+    assert {one["outcome"] for one in found["results"]} == set(found["counts"]) - {"known"}
     validator.validate(found)
 
 

@@ -63,7 +63,7 @@ FORMATS: Mapping[str, Format] = {
             "prometheus",
             "mailconform.prom",
             "the node exporter's textfile collector",
-            "6 series a rule, whatever the size of the fleet",
+            "7 series a rule, whatever the size of the fleet",
         ),
         Format("text", "report.txt", "people, logs: the words of the terminal", "8 lines a rule, 20 causes"),
         Format("html", "report.html", "people: the page of a run; every run writes it", "about 4 MB at 1,000 hosts"),

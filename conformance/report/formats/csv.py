@@ -31,6 +31,7 @@ COLUMNS = (
     "sources",
     "declared_at",
     "aspect",
+    "known_since",
 )
 _LONGEST = 4000
 
@@ -57,7 +58,7 @@ def render(results: Results) -> str:
 
 def _row(result: Result) -> list[str]:
     values = {**result, "sources": ", ".join(result["sources"]), "waiver": lapse(result) or _waived(result)}
-    return [_cell(values[column] or "") for column in COLUMNS]
+    return [_cell(values.get(column) or "") for column in COLUMNS]
 
 
 def _waived(result: Result) -> str:

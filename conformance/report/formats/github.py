@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from conformance.report.base import sentences
 from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
 from conformance.report.text import printable
 from conformance.report.waived import Notice, lapse, notices
@@ -41,7 +42,9 @@ def render(results: Results) -> str:
             *(_finding(one) for one in advice if one["level"] != "info"),
         ],
         "notice": [
+            *([Annotation("mailconform: what was known", text)] if (text := " ".join(sentences(results))) else []),
             Annotation(f"mailconform: {_proposed(results)}{verdict(results)}", sentence(results)),
+            *(_finding(one) for one in found if one["outcome"] == "known"),
             *(_finding(one) for one in advice if one["level"] == "info"),
         ],
     }
@@ -57,7 +60,8 @@ def _finding(result: Result) -> Annotation:
     lapsed = printable(lapse(result))
     text = f"{printable(result['subject'])}: {printable(result['seen'])}" + (f"\nfix: {fix}" if fix else "")
     text += f"\n{lapsed}" if lapsed else ""
-    return Annotation(f"{result['check']} [{result['level']}]", text, declared(result))
+    known = f", known since {result['known_since']}" if "known_since" in result else ""
+    return Annotation(f"{result['check']} [{result['level']}{known}]", text, declared(result))
 
 
 def _notice(notice: Notice) -> Annotation:

@@ -23,10 +23,11 @@ _TAGS = {
     "fail": "failure",
     "undetermined": "error",
     "advice": "skipped",
+    "known": "skipped",
     "waived": "skipped",
     "not-applicable": "skipped",
 }
-_FIRST_TO_GO = ("not-applicable", "pass", "waived", "advice", "undetermined", "fail")
+_FIRST_TO_GO = ("not-applicable", "pass", "waived", "advice", "known", "undetermined", "fail")
 
 
 def render(results: Results) -> str:
@@ -84,6 +85,8 @@ def _message(result: Result) -> str:
     seen = printable(result["seen"] or result["cause"] or "")
     if result["outcome"] == "waived":
         return f"waived: {printable(why_waived(result))}; {seen}"
+    if result["outcome"] == "known":
+        return f"known since {result['known_since']}: {seen}"
     lapsed = lapse(result)
     seen += f"; {printable(lapsed)}" if lapsed else ""
     return f"advice ({result['level']}): {seen}" if result["outcome"] == "advice" else seen

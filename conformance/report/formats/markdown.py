@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from conformance.report.base import sentences
 from conformance.report.grouping import WORDS, WORST, Cause, Group, Result, Results, causes, groups, sentence, verdict
 from conformance.report.text import plural, printable
 from conformance.report.waived import lapse, notices, why_waived
@@ -40,6 +41,7 @@ def page(results: Results, limit: int, findings: int) -> str:
     # What could not be looked at is not crowded out by what is broken, however much that is.
     text.section("What to do", (_group(one, findings) for one in found if one.outcome == "fail"), "rule", 0.7)
     text.section("Could not look", (_cause(one, findings) for one in causes(results)), "cause", 0.85)
+    text.section("Known before", (_group(one, findings) for one in found if one.outcome == "known"), "rule", 0.9)
     text.section("Advice", (_group(one, findings) for one in found if one.outcome == "advice"), "rule", 0.95)
     text.section("Waived", _waived(results, findings), "rule", 0.98)
     text.section(
@@ -90,6 +92,7 @@ def _run(results: Results) -> Iterator[str]:
         yield "**Not the live network.**"
     if why := shortfall(results):
         yield f"**The run fell short:** {code(why)}"
+    yield from map(code, sentences(results))
     if run["warnings"]:
         yield f"{plural(len(run['warnings']), 'warning')} about the inventory, first {code(run['warnings'][0])}"
 
@@ -114,7 +117,7 @@ def _group(group: Group, most: int) -> str:
 
 def _finding(result: Result) -> str:
     place = f" ({code(result['declared_at'])})" if result["declared_at"] else ""
-    lapsed = lapse(result)
+    lapsed = lapse(result) or (f"known since {result['known_since']}" if "known_since" in result else "")
     return f"{code(result['subject'])}: {code(result['seen'])}{place}{f'; {code(lapsed)}' if lapsed else ''}"
 
 

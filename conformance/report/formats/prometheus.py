@@ -37,6 +37,7 @@ def render(results: Results) -> str:
         ("run_unreached", "What an unfinished run did not come to.", [({}, len(run["unreached"]))]),
         ("hosts", "Hosts in scope.", [({}, run["hosts"])]),
         ("domains", "Domains in scope.", [({}, run["domains"])]),
+        ("base_findings", "Findings that gate, by whether the base of the run knows them.", _based(results)),
         ("waivers", "Waivers by state; stale ones are counted in their state too.", _waivers(results)),
         ("waivers_next_end_timestamp_seconds", "When the next waiver that holds ends.", _next_end(results)),
         ("results", "Results by rule, its level in the run, and outcome.", _counted(results)),
@@ -61,6 +62,14 @@ def _counted(results: Results) -> Iterator[Sample]:
     for check, level in levels.items():
         for outcome in OUTCOMES:
             yield {"rule": check, "level": level, "outcome": outcome}, counted[check, outcome]
+
+
+def _based(results: Results) -> Iterator[Sample]:
+    """Yield nothing where no base was named."""
+    if told := results["run"].get("base"):
+        for name in ("new", "known"):
+            yield {"base": name}, told[name]
+        yield {"base": "fixed"}, len(told["fixed"])
 
 
 def _waivers(results: Results) -> Iterator[Sample]:

@@ -89,6 +89,8 @@ def _result(result: Result, rule: int, results: Results) -> dict[str, Any]:
         },
         "properties": {"outcome": result["outcome"], "level": result["level"], "subject": _shown(result["subject"])},
     }
+    if "base" in results["run"] and not undetermined:
+        told["baselineState"] = "unchanged" if "known_since" in result else "new"
     if result["outcome"] == "waived":
         why = _shown(why_waived(result))
         told["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
