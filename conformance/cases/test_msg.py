@@ -1,4 +1,4 @@
-"""Who a message says it is from and to. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
+"""The messages themselves: addresses, header, body. Findings speak to mail engineers: PYTEST_DONT_REWRITE."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_msg_subject(composed: Message) -> None:
     "G: must",
     fix="Begin a subject with Re: or Fwd: only where the message answers or forwards one, with In-Reply-To set.",
 )  # fmt: skip
-def test_msg_subject_honest(composed: Message, parts: Structure) -> None:
+def test_msg_subject_honest(composed: Message, parts: Structure, delivery: Delivery) -> None:
     """A subject begins with Re: or Fwd: only in a reply or a forward.
 
     A conversation that never was is a trick of those who send junk.
@@ -169,7 +169,8 @@ def test_msg_subject_honest(composed: Message, parts: Structure) -> None:
     prefix = displayname.unanswered_reply(composed, parts)
     assert not prefix, seen(
         f"Subject: {quoted(composed.text('Subject'))} begins with {prefix}, and there is neither In-Reply-To nor "
-        "References nor a forwarded message"
+        "References nor a forwarded message",
+        at_most=None if delivery.probe.stream.kind == "bulk" else "should",
     )
 
 
@@ -226,7 +227,7 @@ def test_msg_header_domains_resolve(header_domains: tuple[HeaderDomain, ...]) ->
 
 
 @check(
-    "RFC5321 4.4: must", "RFC6376 5.4: should",
+    "RFC5321 4.4: should", "RFC6376 5.4: should",
     fix="Let nothing set Return-Path: the receiver writes it (Postfix message_drop_headers, Exim "
     "return_path_remove).",
 )  # fmt: skip

@@ -10,6 +10,12 @@ from typing import Final
 __all__ = ["Charset", "decoded", "lookup"]
 
 _PYTHONS: Final = {
+    "gb2312": "gb18030",
+    "csgb2312": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "big5": "cp950",
     "windows-874": "cp874",
     "windows-31j": "cp932",
     "cswindows31j": "cp932",
@@ -29,7 +35,7 @@ _PYTHONS: Final = {
     "x-mac-roman": "mac_roman",
     "utf-8-strict": "utf-8",
 }
-"""Names that Python does not know, with the codec that decodes what mail software writes under them."""
+"""Names that Python does not know or takes too narrowly, with the codec of what mail software writes under them."""
 
 _REGISTERED: Final = re.compile(
     r"""

@@ -38,6 +38,9 @@ class ContentType:
     name: str
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     fault: str = ""
+    """Why it cannot be read."""
+    slip: str = ""
+    """What is wrong with its parameters, though readers make them out."""
 
     @property
     def major(self) -> str:
@@ -109,7 +112,7 @@ class Structure:
 
 
 def read_type(text: str) -> ContentType:
-    """Read an unfolded Content-Type; ``fault`` says what is wrong with it (RFC 2045 section 5.1, RFC 2231)."""
+    """Read an unfolded Content-Type (RFC 2045 section 5.1, RFC 2231)."""
     value = text[:_LONGEST_VALUE]
     match = _TYPE.match(value)
     if match is None:
@@ -118,12 +121,12 @@ def read_type(text: str) -> ContentType:
     while (parameter := _PARAMETER.match(value, at)) is not None:
         names.append(parameter[1].lower())
         at = parameter.end()
-    fault = "" if _END.fullmatch(value, at) else f"{value[at : at + 40].strip()!a} is no parameter"
+    slip = "" if _END.fullmatch(value, at) else f"{value[at : at + 40].strip()!a} is no parameter, or lacks quotes"
     if len(text) > _LONGEST_VALUE:
-        fault = f"it has {len(text)} characters"
-    doubled = next((name for name in names if names.count(name) > 1), "") if len(names) < 100 else "of a hundred"
-    fault = fault or (f"the parameter {doubled} stands twice" if doubled else "")
-    return ContentType(f"{match[1]}/{match[2]}".lower(), MappingProxyType(_parameters(value)), fault)
+        slip = f"it has {len(text)} characters"
+    doubled = next((name for name in names[:100] if names.count(name) > 1), "")
+    slip = slip or (f"the parameter {doubled} stands twice" if doubled else "")
+    return ContentType(f"{match[1]}/{match[2]}".lower(), MappingProxyType(_parameters(value)), slip=slip)
 
 
 def _parameters(value: str) -> dict[str, str]:
@@ -165,6 +168,8 @@ class _Parts:
         kind = read_type(declared.text) if declared else ContentType(default)
         if kind.fault:
             self.faults.append(f"Content-Type{_of(path)}: {kind.fault}")
+        if kind.slip:
+            self.slips.append(f"Content-Type{_of(path)}: {kind.slip}")
         part = Part(
             path,
             kind,
@@ -201,7 +206,7 @@ class _Parts:
 
     def _composite(self, part: Part, path: str) -> None:
         if part.encoding in ("quoted-printable", "base64") and part.type.name != "message/global":
-            self.faults.append(f"{part.type.name}{_of(path)} is encoded as {part.encoding}, its parts must be instead")
+            self.slips.append(f"{part.type.name}{_of(path)} is encoded as {part.encoding}, its parts must be instead")
 
     def _multipart(self, part: Part, path: str, depth: int) -> None:
         boundary = part.type.parameters.get("boundary", "")

@@ -41,11 +41,26 @@ def test_lawful_types(text: str, name: str, parameters: dict[str, str]) -> None:
     assert {key: found.parameters[key] for key in parameters} == parameters
 
 
-@pytest.mark.parametrize(
-    "text", ["", "text", "text/", "text/plain charset=utf-8", "text/plain; charset", "a/b; c=d; c=e"]
-)
-def test_types_with_a_fault(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "text", "text/", "/plain"])
+def test_types_that_cannot_be_read(text: str) -> None:
     assert read_type(text).fault
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("text/plain charset=utf-8", {}),
+        ("text/plain; charset", {}),
+        ("text/plain; charset=utf-8; charset=utf-8", {"charset": "utf-8"}),
+        ("multipart/mixed; boundary=----=_Part_1", {"boundary": "----=_Part_1"}),
+        ("application/pdf; name=My File.pdf", {"name": "My File.pdf"}),
+    ],
+)
+def test_types_with_a_slip_are_made_out(text: str, parameters: dict[str, str]) -> None:
+    found = read_type(text)
+    assert found.slip
+    assert not found.fault
+    assert {key: found.parameters[key] for key in parameters} == parameters
 
 
 def test_parts_are_found_with_their_paths() -> None:
@@ -70,7 +85,6 @@ def test_parts_are_found_with_their_paths() -> None:
         ("Content-Type: multipart/mixed\n\n--b\n\nx\n--b--\n", "has no boundary"),
         ("Content-Type: text/plain\nContent-Type: text/html\n\nx", "stands 2 times"),
         ("Content-Type: text\n\nx", "no type/subtype"),
-        ("Content-Transfer-Encoding: base64\n" + MIXED.format("b", "--b\n\nx\n--b--"), "its parts must be instead"),
     ],
 )
 def test_faults_of_structure(text: str, fault: str) -> None:
@@ -80,6 +94,12 @@ def test_faults_of_structure(text: str, fault: str) -> None:
 def test_a_boundary_of_strange_characters_is_a_slip() -> None:
     found = parts(MIXED.format('"a{b}"', "--a{b}\n\nx\n--a{b}--\n"))
     assert found.slips
+    assert not found.faults
+
+
+def test_a_multipart_that_is_encoded_by_name_is_a_slip() -> None:
+    found = parts("Content-Transfer-Encoding: base64\n" + MIXED.format("b", "--b\n\nx\n--b--"))
+    assert "its parts must be instead" in found.slips[0]
     assert not found.faults
 
 
@@ -138,6 +158,8 @@ def test_transfer_encodings(octets: bytes, encoding: str, text: str, garbles: bo
         ("text/plain", b"\xc3", "declares no charset"),
         ("text/calendar", b"\xc3\xbc", ""),
         ("text/plain; charset=nobody", b"plain", "nobody knows"),
+        ("text/plain; charset=gb2312", "镕".encode("gbk"), ""),
+        ("text/plain; charset=ks_c_5601-1987", "똠".encode("cp949"), ""),
         ("text/plain; charset=viscii", b"\xc3", ""),
     ],
 )
