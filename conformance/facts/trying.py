@@ -8,7 +8,7 @@ import datetime
 import functools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from conformance.facts.ledger import Ledger
 from conformance.facts.letter import Order, strange_author
@@ -322,17 +322,14 @@ class Tries:
                 await asyncio.shield(self._receiver.close(opened.everything))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Try:
-    """One trial that is being made."""
+    """One trial that is being made. ``outcomes`` are those of its letters, in their order."""
 
     probe: Probe
     name: str
     opened: _Opened
-    outcomes: list[Taken]
-
-    def __init__(self, probe: Probe, name: str, opened: _Opened) -> None:
-        self.probe, self.name, self.opened, self.outcomes = probe, name, opened, []
+    outcomes: list[Taken] = field(default_factory=list)
 
     @property
     def recipe(self) -> Recipe:
