@@ -175,10 +175,12 @@ def enter_lab(run: Run) -> None:
                 f"the embedded lab cannot run here ({error}), and no overlay changes gathered facts"
             ) from None
         run.notes.append(f"the embedded lab cannot run here ({error}): facts shipped with it are judged instead")
-        run.settings = run.settings.changed({"replay": str(folder / "facts.json")})
+        run.settings = run.settings.changed({"replay": str(folder / "facts.json.xz")})
         return
     run.held.callback(lab.stop)
     os.environ.update(lab.environ)
     run.notes.append("this run looked at the embedded lab: simulated hosts in a network of their own")
     values = {"resolver": split(lab.environ["MAILCONFORM_RESOLVER"]), "ehlo": lab.environ.get("MAILCONFORM_EHLO")}
+    if receiver := lab.environ.get("MAILCONFORM_RECEIVER"):
+        values |= {"receiver": receiver, "probe": "send"}
     run.settings = run.settings.changed({k: value for k, value in values.items() if k not in run.settings.given})

@@ -138,7 +138,7 @@ def _outcome(capture: Capture, transaction: Transaction, recipient: Recipient) -
     """Return when, at which step and with which code it was decided what becomes of a recipient."""
     if recipient.code // 100 != 2:
         return recipient.at, "RCPT", recipient.code
-    if not transaction.how:
+    if transaction.how != "BDAT" and transaction.data_code // 100 != 3:
         return capture.ms, "DATA", transaction.data_code
     return transaction.final_at or capture.ms, "the end of the message", transaction.final_code
 

@@ -22,6 +22,7 @@ from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
 from conformance.fleet.model import Fleet, Listener, Stream
 from conformance.outcome import NotApplicable, Undetermined
+from conformance.reading.hostname import is_ip_text
 from conformance.reading.orgdomain import registrable
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def _resolving(resolver: Any) -> Callable[[str], Awaitable[Sequence[str]]]:
     from conformance.facts.smtp import system_addresses
 
     async def resolve(name: str) -> Sequence[str]:
+        if is_ip_text(name):
+            return [name]
         if "." not in name.rstrip("."):
             return await system_addresses(name)
         answers = await asyncio.gather(resolver.ask(name, "A"), resolver.ask(name, "AAAA"))

@@ -37,7 +37,7 @@ class Greetings(Tried):
 
     @property
     def names(self) -> list[str]:
-        """Addresses that greet with several names. Raises Undetermined when too few sessions were seen."""
+        """Addresses that greet with several names. Raises NotApplicable when too few sessions were seen."""
         used: dict[str, dict[str, None]] = {}
         sessions = self._sessions()
         for capture in sessions:
@@ -47,7 +47,7 @@ class Greetings(Tried):
             f"{peer} greets with {' and '.join(map(quoted, names))}" for peer, names in used.items() if len(names) > 1
         ]
         if not several and len(sessions) < _FEW:
-            raise Undetermined(f"{len(sessions)} sessions were seen, too few to say whether all greet alike")
+            raise NotApplicable(f"{len(sessions)} sessions were seen, too few to say whether all greet alike")
         return several
 
     @property

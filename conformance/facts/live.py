@@ -88,7 +88,10 @@ class Live:
 
     async def _try(self, probe: Probe, name: str) -> Trial:
         key = key_of(probe, name)
-        if probe.stream.how == "file":
+        if not probe.stream.tries(name):
+            text = f"the trial {name} is not among the trials of the stream in mailconform_streams"
+            trial = Trial(*key, state=State.SKIPPED, error=text)
+        elif probe.stream.how == "file":
             known = captured.load(probe.stream.settings["file"])
             text = f"{probe.stream.settings['file']} holds no such trial"
             trial = known.get(key) or Trial(*key, state=State.UNAVAILABLE, error=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -108,14 +109,21 @@ def dump(store: Store, gathering: Gathering) -> str:
     return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
 
 
+def _octets(path: Path) -> bytes:
+    """Return the content of a file, unpacked where its name ends in ``.xz``. Raises OSError and LZMAError."""
+    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+
+
 def load(path: str) -> Snapshot:
     """Read a snapshot. Raises SnapshotError with what is wrong with the file."""
     from pydantic import ValidationError
 
     try:
-        snapshot = _adapter().validate_json(Path(path).read_bytes())
+        snapshot = _adapter().validate_json(_octets(Path(path)))
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror}") from None
+    except lzma.LZMAError as error:
+        raise SnapshotError(f"{path}: is no file of xz: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -25,7 +25,7 @@ from conformance.receiver.client import Receiver
 
 DAY = 86_400.0
 """Seconds for which addresses stay open: as long as a host may have the mail in its queue, mail for them is taken."""
-LEAST_WAIT = 5.0
+LEAST_WAIT = 20.0
 """Seconds that a host has for a delivery, however fast the receiver is."""
 _BUSY_STEP = 0.2
 _LONGEST_BUSY_STEP = 5.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
@@ -249,6 +250,10 @@ class Stream:
     def id(self) -> str:
         """Subject id: ``host/stream``."""
         return f"{self.host}/{self.name}"
+
+    def tries(self, name: str) -> bool:
+        """Whether a trial may be made with it; one plain delivery always may."""
+        return name == "accept" or any(fnmatchcase(name, pattern) for pattern in self.trials)
 
     @property
     def probes(self) -> tuple[Probe, ...]:

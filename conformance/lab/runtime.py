@@ -53,6 +53,8 @@ START_SECONDS = 20.0
 STOP_SECONDS = 2.0
 
 _READY = "ready"
+_NICE = 5
+"""By how much sending gives way to everything else."""
 _PR_SET_PDEATHSIG = 1
 _T = TypeVar("_T")
 
@@ -126,18 +128,40 @@ def start(lab_dir: Path) -> Lab:
         os.close(ready)
         os.close(hold)
         with os.fdopen(report, "w", encoding="utf-8") as said:
-            _be_the_lab(_serve_lab(spec, lab_dir / "zones", ca_file, said, alive), directory, parent, said)
+            services = _Services()
+            news = _fork_senders(services, spec, said) if any(host.sends for host in spec.host) else _READY
+            work = _serve_lab(services, spec, lab_dir / "zones", ca_file, said, alive, news)
+            _be_the_lab(work, directory, parent, said)
     os.close(report)
     os.close(alive)
     environ = {"MAILCONFORM_RESOLVER": str(spec.nameserver), "SSL_CERT_FILE": str(ca_file)}
     if spec.prober_name:
         environ["MAILCONFORM_EHLO"] = spec.prober_name
+    if spec.receiver:
+        environ["MAILCONFORM_RECEIVER"] = f"embedded:{spec.receiver}/{spec.pace:g}"
     lab = Lab(spec, environ, pid, directory, hold)
     atexit.register(lab.stop)
     if (news := _news(ready)) != _READY:
         lab.stop()
         raise LabError(f"the lab did not start: {news}")
     return lab
+
+
+def _fork_senders(services: _Services, spec: LabSpec, other: TextIO) -> str:
+    """Fork the process in which hosts send, so that what they do keeps no answer waiting. Returns its news.
+
+    It ends with this one. ``other`` is where this process reports: nobody would see it closed if both held it.
+    """
+    ready, report = os.pipe()
+    parent = os.getpid()
+    if os.fork() == 0:
+        os.close(ready)
+        other.close()
+        with os.fdopen(report, "w", encoding="utf-8") as said, suppress(OSError):
+            os.nice(_NICE)
+            _be_the_lab(_serve_senders(services, spec, said), None, parent, said)
+    os.close(report)
+    return _news(ready)
 
 
 def _news(ready: int) -> str:
@@ -148,7 +172,7 @@ def _news(ready: int) -> str:
         return pipe.read() or "its process ended"
 
 
-def _be_the_lab(work: Coroutine[Any, Any, None], directory: Path, parent: int, report: TextIO) -> NoReturn:
+def _be_the_lab(work: Coroutine[Any, Any, None], directory: Path | None, parent: int, report: TextIO) -> NoReturn:
     """Serve until told to stop; the life of the forked process."""
     try:
         signal.set_wakeup_fd(-1)
@@ -166,16 +190,21 @@ def _be_the_lab(work: Coroutine[Any, Any, None], directory: Path, parent: int, r
             report.write(str(error) or type(error).__name__)
             report.close()
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
         os._exit(0)
 
 
-async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, alive: int) -> None:
+async def _serve_lab(
+    services: _Services, spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, alive: int, senders: str
+) -> None:
+    """Serve names and listeners, and say that all is up where the senders are: ``senders`` is their news."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
     loop.add_reader(alive, over.set)
-    services = _Services()
+    if senders != _READY:
+        raise LabError(senders)
     if not (files := sorted(zones.glob("*.zone"))):
         raise LabError(f"no zone files in {zones}")
     for path in files:
@@ -184,12 +213,23 @@ async def _serve_lab(spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, 
     await services.add_nameserver(str(spec.nameserver), 53)
     for address in spec.silent_nameservers:
         services.add_silence(str(address))
-    if spec.receivers:
-        services.authority.stubs.add(spec.probe_domain, str(spec.receivers[0]))
+    if spec.receiver:
+        services.authority.stubs.add(spec.probe_domain, str(spec.receiver))
+    for listener in (listener for host in spec.host for listener in host.listeners):
+        for address in () if listener.submission else listener.addresses:
+            await services.add_listener(listener, str(address), listener.port)
+    report.write(_READY)
+    report.close()
+    await over.wait()
+
+
+async def _serve_senders(services: _Services, spec: LabSpec, report: TextIO) -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     lookup = resolver(str(spec.nameserver))
-    for host in spec.host:
-        mta = services.add_sender(host, lookup, spec.pace) if host.sends else None
-        for listener in host.listeners:
+    for host in (host for host in spec.host if host.sends):
+        mta = services.add_sender(host, lookup, spec.pace)
+        for listener in (listener for listener in host.listeners if listener.submission):
             for address in listener.addresses:
                 await services.add_listener(listener, str(address), listener.port, mta)
     report.write(_READY)

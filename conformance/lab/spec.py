@@ -165,8 +165,8 @@ class LabSpec:
 
     ``networks`` exist in the lab address by address; ``nameserver`` answers on port 53 for all zones;
     ``silent_nameservers`` never answer; ``prober`` is the source address of the run, and ``prober_name`` what it
-    greets with. ``receivers`` are the addresses at which the run receives, the first one answers for
-    ``probe_domain``; ``pace`` divides the times that hosts wait between attempts.
+    greets with. ``receiver`` is where the run itself receives, and answers for ``probe_domain``; ``pace``
+    divides the times of both: how long it pauses, and how long hosts wait between attempts.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -176,7 +176,7 @@ class LabSpec:
     silent_nameservers: tuple[IPAddress, ...] = ()
     prober: IPv4Address | None = None
     prober_name: str = ""
-    receivers: tuple[IPv4Address, ...] = ()
+    receiver: IPv4Address | None = None
     probe_domain: str = ""
     pace: float = 1.0
     host: tuple[HostSpec, ...] = ()
@@ -189,7 +189,12 @@ class LabSpec:
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
         """Every address that something listens on or speaks from."""
-        own = (self.nameserver, *self.silent_nameservers, *([self.prober] if self.prober else []), *self.receivers)
+        own = (
+            self.nameserver,
+            *self.silent_nameservers,
+            *([self.prober] if self.prober else []),
+            *([self.receiver] if self.receiver else []),
+        )
         hosts = (address for host in self.host for address in host.addresses)
         listeners = (address for host in self.host for spec in host.listeners for address in spec.addresses)
         sources = (address for host in self.host if host.sends for address in host.sends.sources)

@@ -42,8 +42,8 @@ class Wrong(StrEnum):
     TLS_12_ONLY = "tls-12-only"
     TLS_11_ONLY = "tls-11-only"
     NO_SNI = "no-sni"
-    TRUSTS_ONLY_KNOWN = "trusts-only-known"
-    """Refuses certificates that it cannot verify."""
+    REFUSES_EXPIRED = "refuses-expired"
+    """Sends nothing to a server whose certificate has expired."""
     BROKEN_TLS_IS_FINAL = "broken-tls-is-final"
     # The queue.
     NO_RETRY = "no-retry"

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import ssl
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from cryptography.x509 import load_der_x509_certificate
+
 from conformance.lab.sending.conduct import Conduct, Wrong
-from conformance.lab.sending.letters import Letter, is_eight_bit, recoded
+from conformance.lab.sending.letters import Letter, is_eight_bit, needs_utf8, recoded
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 120.0
 IMPATIENT_SECONDS = 1.0
 _LINES = 100
+_USUAL = (220, 221, 250, 251, 252, 354, 421, 450, 451, 452, 454, 500, 501, 502, 503, 504, 550, 551, 552, 553, 554)
+"""Codes of RFC 5321 section 4.2.3."""
 _LINE = 4096
 
 Reply = tuple[int, str]
@@ -43,6 +48,7 @@ class Courier:
     _reader: asyncio.StreamReader = field(init=False)
     _writer: asyncio.StreamWriter = field(init=False)
     _offered: dict[str, str] = field(init=False, default_factory=dict)
+    _greeted: bool = field(init=False, default=False)
 
     async def carry(self, letter: Letter, exchange: str, address: str, port: int = 25) -> Mapping[str, Reply]:
         """Return the reply to each recipient. Raises Failed when it came to none for any of them."""
@@ -86,7 +92,9 @@ class Courier:
 
     async def _hello(self, name: str) -> None:
         self._offered = {}
-        code, text = await (self._reply() if self._does(Wrong.TALKS_EARLY) else self._command(f"EHLO {name}"))
+        said = self._does(Wrong.TALKS_EARLY) and not self._greeted
+        self._greeted = True
+        code, text = await (self._reply() if said else self._command(f"EHLO {name}"))
         if code // 100 == 5 and not self._does(Wrong.NO_HELO):
             code, text = await self._command(f"HELO {name}")
         elif code // 100 == 2:
@@ -106,8 +114,14 @@ class Courier:
             name = None if self._does(Wrong.NO_SNI) else exchange
             await self._writer.start_tls(_context(self.conduct.wrong), server_hostname=name, ssl_handshake_timeout=20)
         except (OSError, EOFError) as error:
-            code = 554 if self._does(Wrong.BROKEN_TLS_IS_FINAL) or self._does(Wrong.TRUSTS_ONLY_KNOWN) else 451
+            code = 554 if self._does(Wrong.BROKEN_TLS_IS_FINAL) else 451
             raise Failed(code, f"TLS handshake with {exchange} failed: {error}", tls=True) from None
+        if self._does(Wrong.REFUSES_EXPIRED) and self._is_expired():
+            raise Failed(554, f"the certificate of {exchange} has expired")
+
+    def _is_expired(self) -> bool:
+        shown = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return load_der_x509_certificate(shown).not_valid_after_utc < datetime.datetime.now(datetime.UTC)
 
     async def _transaction(self, letter: Letter) -> Mapping[str, Reply]:
         content = self._fitted(letter)
@@ -130,9 +144,9 @@ class Courier:
             return told | dict.fromkeys(good, begun)
         return told | dict.fromkeys(good, await self._data(content))
 
-    def _is_good(self, reply: Reply) -> bool:
-        known = reply[0] in (250, 251, 252) if self._does(Wrong.EXACT_CODES) else True
-        return reply[0] // 100 == 2 and known
+    @staticmethod
+    def _is_good(reply: Reply) -> bool:
+        return reply[0] // 100 == 2
 
     async def _one_by_one(self, mail: str, rcpts: Sequence[str]) -> list[Reply]:
         replies = [await self._command(mail)]
@@ -151,8 +165,7 @@ class Courier:
         limit = self._offered.get("SIZE", "")
         if limit.isdigit() and 0 < int(limit) < len(content) and not self._does(Wrong.IGNORES_SIZE):
             raise Failed(552, f"5.3.4 message of {len(content)} octets exceeds the limit of {limit}")
-        addresses = (letter.sender, *letter.recipients)
-        utf8 = not all(one.isascii() for one in addresses)
+        utf8 = needs_utf8(letter)
         if utf8 and "SMTPUTF8" not in self._offered and not self._does(Wrong.JUST_SENDS_UTF8):
             raise Failed(553, "5.6.7 the receiver does not offer SMTPUTF8")
         needs_recoding = is_eight_bit(content) and "8BITMIME" not in self._offered
@@ -168,7 +181,7 @@ class Courier:
             words.append(f"SIZE={len(content)}")
         if is_eight_bit(content) and "8BITMIME" in self._offered:
             words.append("BODY=8BITMIME")
-        if not all(one.isascii() for one in (letter.sender, *letter.recipients)) and "SMTPUTF8" in self._offered:
+        if needs_utf8(letter) and "SMTPUTF8" in self._offered:
             words.append("SMTPUTF8")
         return "".join(f" {word}" for word in words)
 
@@ -191,6 +204,9 @@ class Courier:
         self._writer.write(f"{line}\r\n".encode())
         return await self._reply()
 
+    def _understood(self, code: int) -> int:
+        return 451 if self._does(Wrong.EXACT_CODES) and code not in _USUAL else code
+
     async def _reply(self, seconds: float = REPLY_SECONDS) -> Reply:
         """Read one reply of any number of lines; only its code counts (RFC 5321 section 4.2)."""
         texts = []
@@ -202,7 +218,7 @@ class Courier:
                 if not line[:3].isdigit():
                     raise Failed(451, f"no reply of SMTP: {line[:80]}")
                 if line[3:4] != "-":
-                    return int(line[:3]), "\n".join(texts)
+                    return self._understood(int(line[:3])), "\n".join(texts)
         raise Failed(451, "a reply without end")
 
 
@@ -210,8 +226,7 @@ class Courier:
 def _context(wrong: tuple[Wrong, ...]) -> ssl.SSLContext:
     """Return what a host brings to a handshake: opportunistic, so that no certificate is refused."""
     context = ssl.create_default_context()
-    if Wrong.TRUSTS_ONLY_KNOWN not in wrong:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if Wrong.TLS_12_ONLY in wrong:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     if Wrong.TLS_11_ONLY in wrong:

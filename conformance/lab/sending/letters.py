@@ -23,7 +23,8 @@ from conformance.lab.sending.conduct import Conduct, Wrong
 LONGEST_LINE = 998
 """Octets, without the line's end (RFC 5321 section 4.5.3.1.6)."""
 CLOCK_OFF = 3 * 86400
-_SIGNED = (b"from", b"from", b"to", b"to", b"cc", b"subject", b"subject", b"date", b"message-id", b"reply-to")
+_SIGNED = (b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to") * 2
+"""Named once more than they are there, so that none can be added unseen (RFC 6376 section 8.15)."""
 _MIME = (b"mime-version", b"content-type", b"content-transfer-encoding", b"list-unsubscribe", b"list-unsubscribe-post")
 _FIELD = re.compile(rb"(?im)^(?P<name>[!-9;-~]+)[ \t]*:.*(?:\r\n[ \t].*)*\r\n")
 
@@ -152,6 +153,12 @@ def _folded(content: bytes) -> bytes:
 def is_eight_bit(content: bytes) -> bool:
     """Whether the body holds octets that need 8BITMIME (RFC 6152)."""
     return not content.partition(b"\r\n\r\n")[2].isascii()
+
+
+def needs_utf8(letter: Letter) -> bool:
+    """Whether an address or a header field needs SMTPUTF8 (RFC 6531 section 3.2)."""
+    head = letter.content.partition(b"\r\n\r\n")[0]
+    return not (head.isascii() and all(one.isascii() for one in (letter.sender, *letter.recipients)))
 
 
 def recoded(content: bytes) -> bytes:

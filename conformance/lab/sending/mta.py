@@ -12,7 +12,7 @@ from conformance.lab.sending.conduct import Conduct, Wrong
 from conformance.lab.sending.courier import Courier, Failed, Reply
 from conformance.lab.sending.letters import Letter, Signer, bounce, prepared, signed
 
-RETRY_AFTER = (300.0, 600.0, 1200.0)
+RETRY_AFTER = (120.0, 180.0, 300.0, 600.0)
 """Seconds from one attempt to the next, before they are divided by the pace."""
 AT_ONCE = 0.05
 ELSEWHERE = 1

@@ -23,6 +23,11 @@ MAX_OCTETS = 10 * 1024 * 1024
 MAX_SECONDS = 60.0
 
 
+class _Lenient(SMTP):
+    line_length_limit = 65536
+    """Octets of a line that is taken: too long ones are folded before they leave."""
+
+
 class _Door:
     """What aiosmtpd asks at each step."""
 
@@ -33,7 +38,10 @@ class _Door:
         """Hand a message to the queue."""
         content = envelope.original_content or b""
         client = f"{session.host_name or 'unknown'} ([{session.peer[0] if session.peer else '?'}])"
-        why = self._mta.take(envelope.mail_from or "", envelope.rcpt_tos, content, client)
+        if cipher := server.transport.get_extra_info("cipher"):
+            client += f"\r\n\t(using {cipher[1]} with cipher {cipher[0]} ({cipher[2]}/{cipher[2]} bits))"
+        sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
+        why = self._mta.take(sender, envelope.rcpt_tos, content, client)
         return why or "250 2.0.0 taken"
 
 
@@ -51,7 +59,7 @@ def submission(mta: Mta, context: ssl.SSLContext | None) -> Callable[[], SMTP]:
     def protocol() -> SMTP:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return SMTP(
+            return _Lenient(
                 _Door(mta),
                 data_size_limit=MAX_OCTETS,
                 enable_SMTPUTF8=True,
