@@ -21,7 +21,7 @@ from conformance.reading.message import read
 from conformance.run import Run
 from conformance.start import terminate_like_interrupt
 
-COMMAND = ("--pyargs", "conformance.cases", "-p", "conformance.plugin", "-p", "no:cacheprovider")
+COMMAND = ("--pyargs", "conformance.cases", "-p", "conformance.plugin", "-p", "no:cacheprovider", "-o", "addopts=")
 _QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """The cases are imported already, and are not to be rewritten anyway."""
 

@@ -97,6 +97,7 @@ def test_domains_without_spf_and_dmarc_a_null_sender_and_a_literal(good: World, 
 
 
 def test_a_file_as_a_receiver_keeps_it(good: World, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -n 2 -x\n")
     ran = judged(good, tmp_path, RECEIVED + message().replace(b"\r\n", b"\n"), "--rules=msg.*", "--rules=dkim.*")
     assert ran.status == 0, ran.said
     assert "LF counts as CRLF" in ran.said
