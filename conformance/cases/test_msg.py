@@ -202,7 +202,7 @@ def test_msg_sender(message: Message) -> None:
 
     Without it nobody is answerable for a message of several authors.
     """
-    several = len(_mailboxes(message, "From")) > 1
+    several = len({mailbox.spec.lower() for _, mailbox in _mailboxes(message, "From")}) > 1
     if not several and not message.named("Sender"):
         raise NotApplicable("From names one address, and there is no Sender field")
     assert message.named("Sender"), seen("From names several addresses, and there is no Sender field")

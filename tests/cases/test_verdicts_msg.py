@@ -309,3 +309,10 @@ def test_names_of_daemons(author: str, said: str) -> None:
     found = header(test_auto.test_auto_no_daemon_sender, "auto", From=author)
     assert found.said == said
     assert not author.startswith("no-reply") or found.at_most == "info"
+
+
+def test_two_from_fields_of_one_author_need_no_sender() -> None:
+    rule = test_msg.test_msg_sender
+    assert header(rule, From=["a@example.com", "A@example.com"]).said == NOT_APPLICABLE
+    assert header(rule, From=["a@example.com", "b@example.com"]).said == FINDING
+    assert header(rule, From="a@example.com, b@example.com", Sender="a@example.com").said == PASS
