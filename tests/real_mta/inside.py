@@ -18,6 +18,8 @@ import trustme
 from conformance.lab import namespace
 from tests.real_mta import postfix
 
+ROOT = Path(__file__).parents[2]
+
 ZONES = {
     "example.com": """\
 @              MX   10 pf1
@@ -78,7 +80,7 @@ def main(folder: Path, options: list[str]) -> int:
     # Postfix takes for its own only what an interface has.
     subprocess.run(["ip", "address", "add", f"{postfix.ADDRESSES[0]}/32", "dev", "lo"], check=True)
     serve = [sys.executable, "-m", "conformance.lab.nameserver", "--listen", f"{postfix.NAMESERVER}:53"]
-    stub = f"--stub={postfix.PROBE_DOMAIN}={postfix.RECEIVERS[0]}"
+    stub = f"--stub={postfix.PROBE_DOMAIN}={postfix.RECEIVER}"
     names = subprocess.Popen([*serve, stub, *map(str, sorted(zones.glob("*.zone")))])
     try:
         time.sleep(0.5)

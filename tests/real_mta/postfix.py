@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 HOST = "pf1.example.com"
 ADDRESSES = ("203.0.113.10", "2001:db8::10")
 NAMESERVER = "203.0.113.53"
-RECEIVERS = tuple(f"203.0.113.{number}" for number in range(160, 200))
+RECEIVER = "203.0.113.160"
 PROBE_DOMAIN = "conform.example.net"
 
 MAIN = """\
