@@ -49,8 +49,11 @@ class Delivery:
 
     @property
     def sender(self) -> str:
-        """The envelope sender as it was written; empty for the null sender."""
-        return self.transaction.sender
+        """The envelope sender, read as UTF-8 where it is that (RFC 6531); empty for the null sender."""
+        try:
+            return self.transaction.sender.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return self.transaction.sender
 
     @property
     def smtputf8(self) -> bool:

@@ -115,7 +115,8 @@ def _refusal(way: Course) -> Attempt:
 
 def unsettled(way: Course) -> Undetermined:
     """Return the exception that says what was waited for in vain."""
-    what = f"{way.refused}, and no other attempt in {spelled(way.waited)}: it may come later"
+    later = "it may come later (--probe-wait, and wait of the stream, show more)"
+    what = f"{way.refused}, and no other attempt in {spelled(way.waited)}: {later}"
     cause = f"{way.trial.stream}: deferred mail is not seen again in time"
     return Undetermined(f"{way.trial.ref}: {what}", cause=cause)
 

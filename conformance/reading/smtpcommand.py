@@ -14,7 +14,7 @@ _LONGEST_PATH = 256
 _LONGEST_LOCAL = 64
 """Octets of a local part (RFC 5321 section 4.5.3.1.1)."""
 
-_PATH = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>\\\s])*+>', re.DOTALL)
+_PATH = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>\\ \t\r\n])*+>', re.DOTALL)
 _PARAMETER = re.compile(r"(?P<keyword>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[!-<>-~]+))?")
 
 _EXTENSIONS = {

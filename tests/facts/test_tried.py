@@ -81,6 +81,7 @@ def test_one_trial_that_was_not_made_leaves_the_others() -> None:
         ("", {}, ""),
         ("a@example.com", {"example.com MX": [(10, "mx.example.com")]}, ""),
         ("a@example.com", {"example.com A": ["203.0.113.1"]}, ""),
+        ("a@m\xc3\xbcnchen.example.com", {"xn--mnchen-3ya.example.com A": ["203.0.113.1"]}, ""),
         ("a@münchen.example.com", {"xn--mnchen-3ya.example.com A": ["203.0.113.1"]}, ""),
         ("a@example.com", {"example.com MX": [(0, ".")]}, "example.com in MAIL FROM has a null MX: it takes no mail"),
         ("a@example.com", {"example.com TXT": ["x"]}, "example.com in MAIL FROM has neither MX nor address"),

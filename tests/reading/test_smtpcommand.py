@@ -19,6 +19,7 @@ OFFERED = ("SIZE 1000", "8bitmime", "DSN")
         "<a@example.com> SIZE=100 BODY=8BITMIME",
         "<a@example.com> NOTIFY=FAILURE ORCPT=rfc822;a@example.com",
         "<jürgen@example.com>",
+        "<\xc3\x85sa@example.com>",
     ],
 )
 def test_lawful_arguments(argument):
