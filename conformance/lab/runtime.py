@@ -247,7 +247,7 @@ class _Services:
         self.authority = Authority()
         self.certificates = Certificates()
         self.contacts: deque[Contact] = deque(maxlen=MAX_CONTACTS)
-        self.signer = Signer.made()
+        self.signer = Signer.of_the_lab()
         self._running: list[Running] = []
         self._senders: list[Mta] = []
 

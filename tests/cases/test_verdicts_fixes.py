@@ -12,13 +12,14 @@ from verdicts import FINDING, address, built, domain, selector, verdict
 from conformance.cases import test_dkim, test_dmarc, test_spf
 from conformance.catalogue import checks
 from conformance.facts import dkim, dmarc, spf
-from conformance.fleet.model import Listener
+from conformance.fleet.model import Listener, Stream
 
 AREAS = ("spf", "dkim", "dmarc", "dom", "srv", "tls", "parked")
 SUBJECTS = {
     "address": address("203.0.113.1"),
     "domain": domain(),
     "selector": selector(),
+    "stream": Stream("mx1", "news", "news@example.com", "example.com", "example.com"),
     "listener": Listener("mx1", 25, "starttls", "no", "mx1", (ipaddress.ip_address("203.0.113.1"),)),
 }
 
