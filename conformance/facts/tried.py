@@ -23,6 +23,8 @@ async def made(ask: Asker, stream: Stream, name: str) -> Trial:
 
     Letters that the host did not take are worth judging too, and so are sessions that came of them.
     """
+    if not stream.tries(name):
+        raise NotApplicable(f"the trial {name} is not among the trials of the stream in mailconform_streams")
     trial = await ask.trial(stream.probes[0], name)
     return trial if trial.state is State.UNSENT and trial.letters else trial.watched()
 
