@@ -19,7 +19,8 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Observed, Selector, Sender
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.fleet.slots import Observed, Signing
 from conformance.reading.orgdomain import registrable
 from conformance.subjects import judged
 
@@ -83,9 +84,10 @@ def parked_domain(request: pytest.FixtureRequest) -> Domain:
 
 
 @pytest.fixture
-def selector(request: pytest.FixtureRequest) -> Selector:
-    """A declared DKIM selector."""
-    return cast(Selector, judged(request))
+def selector(request: pytest.FixtureRequest, gathered: Gathered) -> Selector:
+    """A DKIM selector: a declared one, or one that a signature was seen to name."""
+    subject = judged(request)
+    return cast(Selector, gathered("selector", subject) if isinstance(subject, Signing) else subject)
 
 
 @pytest.fixture

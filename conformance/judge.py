@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.check import Check, Level, NotApplicable, Seen, Undetermined
-from conformance.fleet.model import Address, Fleet
+from conformance.fleet.model import Address, Fleet, Selector
 from conformance.subjects import KINDS, Nobody, Place
 
 _TRACEBACK = 10_000
@@ -27,8 +27,8 @@ class Case:
     place: Place
     facts: tuple[str, ...]
     """Names of the facts it judges, of this subject."""
-    observed: Address | None = None
-    """The address that an observed subject turned out to be."""
+    observed: Address | Selector | None = None
+    """What a subject that was not known before turned out to be."""
 
     @property
     def subject_id(self) -> str:
@@ -59,7 +59,7 @@ class Case:
 
 
 def filled(template: str, case: Case, fleet: Fleet) -> str:
-    """Fill a remedy from the subject. Text from a network is in it only where an observed address greeted so."""
+    """Fill a remedy from the subject. Text from a network is in it only where mail used it."""
     names: dict[str, Any] = {case.kind: case.observed or case.subject, "fleet": fleet}
     if case.kind == "sender":
         names |= {"address": case.subject.address, "domain": case.subject.domain}

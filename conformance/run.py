@@ -31,7 +31,8 @@ from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
 from conformance.facts.trial import Trial
-from conformance.fleet.model import Fleet, Observed, Probe
+from conformance.fleet.model import Fleet, Probe
+from conformance.fleet.slots import Observed, Signing
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
 from conformance.policy import Policy
@@ -289,8 +290,8 @@ class Run:
         try:
             asked = self.gathered.evidence(facts_of(case))
             evidence = [self.numbers.get(one, one) for one in asked]
-            if isinstance(raised, AssertionError) and isinstance(case.subject, Observed):
-                case = replace(case, observed=self.gathered("address", case.subject))
+            if isinstance(raised, AssertionError) and isinstance(case.subject, Observed | Signing):
+                case = replace(case, observed=self.gathered(case.kind, case.subject))
             return self.policy.weigh(judge(case, raised, self.fleet, self.gate, evidence))
         except Exception as error:
             return defect(case, error)
@@ -363,7 +364,7 @@ def facts_of(case: Case) -> list[Wanted]:
 
 def probe_of(subject: Any) -> Probe | None:
     """Return the probe that a subject needs to be made."""
-    return subject if isinstance(subject, Probe) else subject.probe if isinstance(subject, Observed) else None
+    return subject.probe if isinstance(subject, Observed | Signing) else subject if isinstance(subject, Probe) else None
 
 
 def _mute(_progress: str) -> None:

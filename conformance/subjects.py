@@ -15,13 +15,13 @@ from conformance.fleet.model import (
     Fleet,
     Listener,
     Mta,
-    Observed,
     Origin,
     Probe,
     Selector,
     Sender,
     Stream,
 )
+from conformance.fleet.slots import Observed, Signing, signings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,21 @@ class Kind:
     called: str
 
 
+def _addresses(fleet: Fleet) -> Sequence[Any]:
+    return (*fleet.addresses, *map(Observed, fleet.probes))
+
+
+def _selectors(fleet: Fleet) -> Sequence[Any]:
+    return (*fleet.selectors, *(signing for probe in fleet.probes for signing in signings(probe)))
+
+
 KINDS: Mapping[str, Kind] = {
     "mta": Kind(lambda fleet: fleet.mtas, "no mail host is declared", "mta"),
-    "address": Kind(
-        lambda fleet: (*fleet.addresses, *map(Observed, fleet.probes)), "no sending address is declared", "address"
-    ),
+    "address": Kind(_addresses, "no sending address is declared", "address"),
     "listener": Kind(lambda fleet: fleet.listeners, "no listener is declared", "listener"),
     "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
     "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
-    "selector": Kind(lambda fleet: fleet.selectors, "no DKIM selector is declared", "selector"),
+    "selector": Kind(_selectors, "no DKIM selector is declared", "selector"),
     "stream": Kind(lambda fleet: fleet.tried_streams, "no stream is declared that may be tried", "stream"),
     "probe": Kind(lambda fleet: fleet.probes, "no stream is declared", "probe"),
     "sender": Kind(lambda fleet: fleet.senders, "no host sends for a domain of the catalogue", "sender"),
@@ -100,8 +106,10 @@ def place(subject: Any, check: Check) -> Place:
             stream, source = subject.stream, str(subject.source) if subject.source else None
             return Place(stream.host, stream.domain, (stream.host,), stream.origin, source)
         case Observed():
-            stream = subject.probe.stream
-            return Place(stream.host, None, (stream.host,), stream.origin)
+            return Place(subject.stream.host, None, (subject.stream.host,), subject.stream.origin)
+        case Signing():
+            stream = subject.stream
+            return Place(stream.host, stream.domain, (stream.host,), stream.origin)
         case Domain():
             return Place(None, subject.name, subject.hosts, subject.origin)
         case Selector():

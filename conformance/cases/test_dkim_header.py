@@ -101,7 +101,7 @@ def test_dkim_oversign(authentication: Authentication) -> None:
 
 @check(
     "RFC6376 8.2: info",
-    fix="Sign the whole body: no l= (OpenDKIM: BodyLengths and BodyLengthDB off).",
+    fix="Sign the whole body: no l= (OpenDKIM: no BodyLengthDB).",
 )
 def test_dkim_no_l(authentication: Authentication) -> None:
     """Signatures cover the whole body.

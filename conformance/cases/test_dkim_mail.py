@@ -231,8 +231,8 @@ def test_dkim_sign_after_edit(authentication: Authentication) -> None:
     "RFC6376 5.3: must",
     "RFC5321 4.5.3.1.6: must",
     fix=(
-        "Convert to quoted-printable or base64 before signing (Postfix: disable_mime_output_conversion = yes once all "
-        "mail is 7-bit; OpenDKIM: FixCRLF; the application: no line over 998 octets)."
+        "Convert to quoted-printable or base64 before signing (Postfix from 3.9: force_mime_input_conversion = yes; "
+        "others: in the application), and write no line over 998 octets."
     ),
 )
 def test_dkim_transport_safe(converted: tuple[Reshaped, ...]) -> None:

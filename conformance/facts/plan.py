@@ -35,7 +35,7 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, fixture_name
 from conformance.facts.tried import made
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Observed, Stream
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Stream
 from conformance.outcome import NotApplicable
 from conformance.reading.hostname import is_ip_text
 
@@ -91,12 +91,13 @@ class Fact:
     of: Callable[[Fleet, Any], Any] = _itself
 
 
-async def _address(_ask: Asker, address: Address) -> Address:
-    return address
+async def _subject(_ask: Asker, subject: Any) -> Any:
+    return subject
 
 
 FACTS: Mapping[str, Fact] = {
-    "address": Fact(_address),
+    "address": Fact(_subject),
+    "selector": Fact(_subject),
     "ptr": Fact(reverse.reverse),
     "reverse_zone": Fact(reverse.reverse_zone),
     "forward": Fact(reverse.forward_names),
@@ -168,11 +169,9 @@ class Wanted:
         return self.fact, getattr(self.subject, "key", self.subject.id)
 
     async def build(self, ask: Asker, fleet: Fleet) -> Any:
-        """Build the fact; an observed address is one once it was seen. Raises NotApplicable without a subject."""
-        fact, subject = FACTS[self.fact], self.subject
-        if isinstance(subject, Observed):
-            subject = await sighted.address(ask, fleet, subject)
-        return await fact.build(ask, fact.of(fleet, subject))
+        """Build the fact, of what stands in the subject's place once mail has come. Raises NotApplicable without it."""
+        fact = FACTS[self.fact]
+        return await fact.build(ask, fact.of(fleet, await sighted.resolved(ask, fleet, self.subject)))
 
 
 def want(name: str, subject: Any) -> Wanted:

@@ -126,6 +126,11 @@ class Selector:
         return f"{self.domain}/{self.name}"
 
     @property
+    def key(self) -> str:
+        """What tells it from others: two domains may sign by selectors of one name."""
+        return f"{self.id} {self.signing_domain}"
+
+    @property
     def record_name(self) -> str:
         """Owner name of the key record, absolute (RFC 6376 section 3.6.2.1)."""
         return f"{self.name}._domainkey.{self.signing_domain}."
@@ -272,23 +277,6 @@ class Probe:
     def id(self) -> str:
         """Subject id: ``host/stream``, with ``@address`` where the source address is asked for."""
         return f"{self.stream.id}@{self.source}" if self.source else self.stream.id
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The address that one probe comes from: known only when it has come."""
-
-    probe: Probe
-
-    @property
-    def id(self) -> str:
-        """Subject id: that of the probe with ``/observed``."""
-        return f"{self.probe.id}/observed"
-
-    @property
-    def stream(self) -> Stream:
-        """The stream that is made to send."""
-        return self.probe.stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ _TOLD = ("fail", "advice", "waived", "undetermined")
 _LETTER_WIDTH = 10
 _SUMMARY = 1_500
 """Characters that a stream takes without sessions."""
+
+_SLOT = re.compile(r"/(?:observed|signature-[0-9]+)\Z")
+"""What subjects that are seen only once mail has come are called after their probe."""
 
 Trial = Mapping[str, Any]
 
@@ -56,8 +60,8 @@ class Deliveries:
         self._trials = {ref_of(trial): trial for trial in (facts or {}).get("trials", ())}
         self._judged: dict[str, list[Result]] = {}
         for result in results["results"]:
-            if result["kind"] in ("probe", "stream", "address"):
-                self._judged.setdefault(result["subject"].removesuffix("/observed"), []).append(result)
+            if result["kind"] in ("probe", "stream", "address", "selector"):
+                self._judged.setdefault(_SLOT.sub("", result["subject"]), []).append(result)
         accounts = sorted(results.get("streams", ()), key=lambda one: _weight(self._of(one)))
         self.streams: list[Stream] = []
         for account in accounts:
