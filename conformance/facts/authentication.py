@@ -192,6 +192,12 @@ class Authentication:
         """The fields of which a signature that holds covers every instance. Raises Undetermined as ``holding``."""
         return frozenset().union(*(dkimsig.covered(self.message, one.signature) for one in self.holding()))
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether an aligned signature holds for one verifier, and for the other not. Raises as ``dkim_aligned``."""
+        mode = self.modes()[1]
+        return any(one.doubtful and self.aligns(one.signature.domain, mode) for one in self.signatures)
+
     def describe(self) -> str:
         """Return what spoke for the message and what did not, for a sentence."""
         said = [f"SPF of {quoted(self.spf_domain)} for {self.spf.ip}: {self.spf.describe()}"]

@@ -77,14 +77,17 @@ def _inert(told: Sequence[str]) -> list[str]:
 
 
 def _streams(results: Results, width: int) -> Iterator[str]:
-    """Say of each stream that was made to send what a receiver would write of it."""
+    """Say of each stream that was made to send what a receiver would write of it, what does not pass first."""
     accounts = [one for one in results.get("streams", ()) if one["state"] != "skipped"]
-    for one in accounts[:_STREAMS]:
+    ordered = sorted(
+        accounts, key=lambda one: all(each["result"] == "pass" for each in one["authentication"]) and bool(one["came"])
+    )
+    for one in ordered[:_STREAMS]:
         said = f"no message came: {one['why']}"
         if came := one["came"]:
             found = dict.fromkeys(f"{each['method']}={each['result']}" for each in one["authentication"])
-            said = f"came from {came['address']} as {came['helo']}: {' '.join(found)}"
-        yield clip(printable(f"{one['probe']} {said}", 3 * width), width)
+            said = f"{' '.join(found)} from {came['address']} as {came['helo']}"
+        yield clip(printable(f"{one['probe']}: {said}", 3 * width), width)
     if len(accounts) > _STREAMS:
         yield f"and {len(accounts) - _STREAMS:,} more streams, see the report"
 

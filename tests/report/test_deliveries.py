@@ -144,8 +144,17 @@ def test_what_did_not_come_says_why() -> None:
     assert "no message came: nothing came in 60 s" in read.text
     found = results(probe_result("ip.declared", "undetermined")) | {"streams": [missing, account()]}
     told = lines(found, width=100)
-    assert f"{PROBE} no message came: nothing came in 60 s" in told
-    assert f"{PROBE} came from 203.0.113.1 as mx1.example.net: iprev=pass spf=fail dmarc=none" in told
+    assert f"{PROBE}: no message came: nothing came in 60 s" in told
+    assert f"{PROBE}: iprev=pass spf=fail dmarc=none from 203.0.113.1 as mx1.example.net" in told
+
+
+def test_the_terminal_says_first_what_does_not_pass() -> None:
+    fine = [account(f"mx1.example.net/s{number}", authentication=[]) for number in range(30)]
+    told = lines(results(probe_result("ip.declared")) | {"streams": [*fine, account()]}, width=100)
+    own = [line for line in told if line.startswith("mx1.example.net/")]
+    assert own[0].startswith(f"{PROBE}: iprev=pass spf=fail")
+    assert len(own) == 12
+    assert "and 19 more streams, see the report" in told
 
 
 def test_hostile_text_stays_text() -> None:
