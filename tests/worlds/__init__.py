@@ -81,10 +81,9 @@ class World:
 
         for name, values in self.hosts.items():
             for stream, settings in (values.get("streams") or {}).items():
-                peers = settings.get("sources") or values["send_from"]
-                peer = peers[0] if isinstance(peers, list) else peers
-                peer = peer["address"] if isinstance(peer, dict) else peer
-                maker = captures.Maker(f"{name}/{stream}", settings, peer, values.get("helo", name))
+                greetings = _greetings(name, values)
+                peer = next(iter(_listed(settings.get("sources", []))), next(iter(greetings)))
+                maker = captures.Maker(f"{name}/{stream}", settings, peer, greetings.get(peer, name))
                 made = tuple(captures.trials(maker, self.trials))
                 (folder / f"{name}-{stream}.json").write_bytes(captured.dump(made))
 
@@ -99,6 +98,17 @@ class World:
         for stream, settings in host.get("mailconform_streams", {}).items():
             settings |= {"how": "file", "file": str(folder / f"{name}-{stream}.json")}
         return host
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _greetings(name: str, values: dict[str, Any]) -> dict[str, str]:
+    """Return the addresses that a host is declared to send from, with how it greets from each."""
+    usual = values.get("helo", name)
+    entries = [one if isinstance(one, dict) else {"address": one} for one in _listed(values["send_from"])]
+    return {one["address"]: one.get("helo", usual) for one in entries}
 
 
 def names() -> list[str]:
