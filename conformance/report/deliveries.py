@@ -18,7 +18,8 @@ from conformance.report.text import clip, plural, printable
 
 _LINES = 100
 """Lines of a session that are shown."""
-_SESSIONS = 6
+_SESSIONS = 4
+_REPLY_LINES = 30
 _FIELDS = 80
 _TRIALS = 12
 """Trials of a stream that are shown: those with findings, and the one that took the mail at once."""
@@ -65,7 +66,7 @@ class Deliveries:
         accounts = sorted(results.get("streams", ()), key=lambda one: _weight(self._of(one)))
         self.streams: list[Stream] = []
         for account in accounts:
-            made = self._stream(account, room > 0)
+            made = self._stream(account, room)
             room -= _SUMMARY + len(made.header) + sum(len(text) for _, _, text in made.trials)
             self.streams.append(made)
 
@@ -74,7 +75,7 @@ class Deliveries:
         names = dict.fromkeys((account["probe"], f"{account['host']}/{account['stream']}"))
         return [result for name in names for result in self._judged.get(name, ())]
 
-    def _stream(self, account: Mapping[str, Any], whole: bool) -> Stream:
+    def _stream(self, account: Mapping[str, Any], room: int) -> Stream:
         own = self._of(account)
         told = sorted((r for r in own if r["outcome"] in _TOLD), key=lambda r: _TOLD.index(r["outcome"]))
         first = account["came"]["trial"] if account["came"] else ""
@@ -83,9 +84,10 @@ class Deliveries:
             by_trial.setdefault(_trial_of(result, first, self._trials), []).append(result)
         beside = Beside(by_trial.pop(first))
         authentication = _authentication(account["authentication"], beside)
-        header = _header(self._trials.get(first), beside) if whole else Markup("")
-        shown = [(first, beside), *((ref, Beside(found)) for ref, found in by_trial.items())] if whole else []
-        trials = [self._trial(ref, found) for ref, found in shown[:_TRIALS] if ref in self._trials]
+        header = _header(self._trials.get(first), beside) if room > 0 else Markup("")
+        told_of = [(first, beside), *((ref, Beside(found)) for ref, found in by_trial.items())]
+        known = [(ref, found) for ref, found in told_of if ref in self._trials]
+        trials = list(self._sessions(known[:_TRIALS], room))
         return Stream(
             account["probe"],
             anchor("s", account["probe"]),
@@ -96,14 +98,23 @@ class Deliveries:
             authentication,
             header,
             trials,
-            not whole or len(shown) > _TRIALS,
+            len(trials) < len(known),
         )
+
+    def _sessions(self, known: Sequence[tuple[str, Beside]], room: int) -> Iterator[tuple[str, str, Markup]]:
+        """Yield the trials of a stream while there is room."""
+        for ref, beside in known:
+            if room <= 0:
+                return
+            made = self._trial(ref, beside)
+            room -= len(made[2])
+            yield made
 
     def _trial(self, ref: str, beside: Beside) -> tuple[str, str, Markup]:
         trial = self._trials[ref]
         self.refs.add(ref)
         captures = trial.get("captures", ())
-        sessions = [_session(capture, number, beside) for number, capture in enumerate(captures[:_SESSIONS])]
+        sessions = [_session(capture, beside) for capture in captures[:_SESSIONS]]
         if len(captures) > _SESSIONS:
             sessions.append(_calm(f"{len(captures) - _SESSIONS} more sessions are in facts.json"))
         if not captures:
@@ -214,29 +225,36 @@ def _title(trial: Trial) -> str:
     return f"{trial['name']}{handed}, {plural(len(trial.get('captures', ())), 'session')}"
 
 
-def _session(capture: Mapping[str, Any], number: int, beside: Beside) -> Markup:
+def _session(capture: Mapping[str, Any], beside: Beside) -> Markup:
     """Return one session: where it came from, its lines with their times, and the findings about them."""
     local = printable(capture.get("exchange") or capture["local"], 120)
     about = f"{capture['started']} from {capture['peer']} port {capture['peer_port']} to {local}"
-    notes = [*beside.at("line connected")] if number == 0 else []
-    lines = [Markup("<span>{}\n</span>").format(f"        * connected: {about}"), *map(_note, notes)]
-    shown = [(line["at"], line["side"], _shown(line["text"])) for line in capture.get("lines", ())]
-    for at, side, text in shown[:_LINES]:
-        lines.append(Markup("<span>{}\n</span>").format(f"{at:>7.1f} {side} {text}"))
-        if side != "S":
-            lines += map(_note, beside.at(f"line {_word(side, text)}"))
-    if len(shown) > _LINES:
-        lines.append(_quiet(f"{len(shown) - _LINES} more lines in facts.json"))
+    connected = Markup("<span>{}\n</span>").format(f"        * connected: {about}")
+    lines = [connected, *map(_note, beside.at("line connected"))]
+    said = capture.get("lines", ())
+    for number, line in enumerate(said):
+        if len(lines) > _LINES:
+            lines.append(_quiet(f"{len(said) - number} more lines in facts.json"))
+            break
+        first, *more = _shown(line["text"])
+        lines.append(Markup("<span>{}\n</span>").format(f"{line['at']:>7.1f} {line['side']} {first}"))
+        lines += [Markup("<span>{}\n</span>").format(f"{'':>7} {line['side']} {text}") for text in more]
+        if line["side"] != "S":
+            lines += map(_note, beside.at(f"line {_word(line['side'], first)}"))
     if capture.get("truncated"):
         lines.append(_quiet("cut while it was recorded"))
-    ended = f"{capture.get('ms', 0):>7.1f} * ended: {capture.get('ended', 'open')}"
-    ended += f" ({printable(capture['error'])})" if capture.get("error") else ""
-    lines += [Markup("<span>{}\n</span>").format(ended), *map(_note, beside.at("line end"))]
+    if not said or said[-1]["side"] != "*":
+        ended = f"{capture.get('ms', 0):>7.1f} * {capture.get('ended', 'open')}"
+        ended += f": {printable(capture['error'])}" if capture.get("error") else ""
+        lines.append(Markup("<span>{}\n</span>").format(ended))
+    lines += map(_note, beside.at("line end"))
     return Markup('<pre class="lines">{}</pre>').format(Markup("").join(lines))
 
 
-def _shown(text: str) -> str:
-    return printable(text.removesuffix("\n").removesuffix("\r") if text.endswith("\r\n") else text, _WIDE)
+def _shown(text: str) -> list[str]:
+    """Return the lines of what went over the wire at once; a CR or LF that stands alone stays in its line."""
+    bare = text.removesuffix("\r\n")
+    return [printable(line, _WIDE) for line in bare.split("\r\n", _REPLY_LINES)]
 
 
 def _word(side: str, text: str) -> str:

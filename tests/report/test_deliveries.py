@@ -25,6 +25,7 @@ def capture(*said: tuple[float, str, str], wire: str = WIRE, **more: Any) -> dic
     told = said or (
         (1.0, "S", "220 mx ESMTP\r\n"),
         (5.0, "C", "EHLO mx1.example.net\r\n"),
+        (5.5, "S", "250-mx\r\n250 SIZE\r\n"),
         (6.0, "C", "STARTTLS\r\n"),
         (9.0, "*", "TLS: TLSv1.3 TLS_AES_256_GCM_SHA384"),
         (12.0, "C", "MAIL FROM:<b@example.net>\r\n"),
@@ -119,6 +120,7 @@ def test_findings_stand_below_the_lines_they_belong_to() -> None:
             at -= 1
         assert line in bare[at], check
     assert [one for one in bare if "QUIT" in one] == [r"21.0 C QUIT\x0a"]
+    assert [one for one in bare if "250" in one] == ["5.5 S 250-mx", "S 250 SIZE"]
     assert "trial-mx1.example.net/news~20accept" in read.ids
 
 
@@ -134,7 +136,7 @@ def test_a_trial_with_findings_is_shown_and_others_are_not() -> None:
         "trial-mx1.example.net/news~20accept",
         "trial-mx1.example.net/news~20greylist",
     ]
-    assert "ended: reset" in read.text
+    assert "* reset" in read.text
     assert "? helo.exists no answer" in read.text
 
 
