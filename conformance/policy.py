@@ -12,6 +12,7 @@ from typing import Any
 from conformance.catalogue import checks
 from conformance.fleet import waivers
 from conformance.fleet.errors import InventoryError, Problem
+from conformance.fleet.hostwaivers import inline
 from conformance.fleet.model import Fleet
 from conformance.options import UsageError
 from conformance.reading.excerpt import did_you_mean, listed, quoted
@@ -126,7 +127,7 @@ def told(waiver: Waiver, state: str) -> dict[str, str]:
         "owner": waiver.owner,
         "ticket": waiver.ticket,
         "approved_by": waiver.approved_by,
-        "issued": waiver.issued.isoformat(),
+        "issued": waiver.issued.isoformat() if waiver.issued else "",
         "expires": waiver.expires.isoformat(),
         "observed": waiver.observed,
         "aspect": waiver.aspect,
@@ -169,7 +170,7 @@ def _subjects(waiver: Waiver, rule: str, fleet: Fleet) -> tuple[list[Key], str]:
     keys = [(rule, name) for name, where in every if _matches(waiver, name, where, hosts)]
     called = KINDS[kind].called if kind in KINDS else "fleet"
     for name, given, part in (
-        ("hosts", waiver.hosts, "host"),
+        ("hosts", waiver.hosts or waiver.members, "host"),
         ("domains", waiver.domains, "domain"),
         ("addresses", waiver.addresses, "address"),
     ):
@@ -186,6 +187,7 @@ _FLEET = Place(None, None, (), None)
 def _matches(waiver: Waiver, name: str, where: Place, hosts: frozenset[str]) -> bool:
     return (
         (not waiver.hosts or where.host in hosts)
+        and (not waiver.members or where.host in waiver.members)
         and (not waiver.domains or where.domain in waiver.domains)
         and (not waiver.addresses or where.address in waiver.addresses)
         and (not waiver.subjects or name in waiver.subjects)
@@ -205,9 +207,15 @@ def _strange_subjects(found: Sequence[Waiver], fleet: Fleet, limited: bool) -> I
                 yield Problem(text, waivers.place(waiver))
 
 
+def problems(fleet: Fleet) -> list[Problem]:
+    """Return what is wrong with the waivers in the variables of hosts."""
+    return [*waivers.of_hosts(fleet, rules(), today()), *covering(inline(fleet.mtas), fleet, limited=False)[1]]
+
+
 def build(day: datetime.date, found: Sequence[Waiver], fleet: Fleet, limited: bool) -> Policy:
     """Return the policy of a run. Raises InventoryError with every waiver that is for nothing."""
-    covered, problems = covering(found, fleet, limited)
-    if problems:
-        raise InventoryError(dict.fromkeys(problems))
-    return Policy(day, tuple(found), covered, limited)
+    every = [*found, *inline(fleet.mtas)]
+    covered, found_wrong = covering(every, fleet, limited)
+    if wrong := [*found_wrong, *waivers.of_hosts(fleet, rules(), day), *waivers.twice(every)]:
+        raise InventoryError(dict.fromkeys(wrong))
+    return Policy(day, tuple(every), covered, limited)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from conformance import gate, notify, probing
+from conformance import gate, notify, policy, probing
 from conformance.catalogue import checks
 from conformance.facts.gather import parse_server
 from conformance.facts.trials import TRIALS
@@ -50,6 +50,7 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
 
 def declared_problems(fleet: Fleet) -> Iterator[str]:
     """Say what is wrong with an inventory that only the rules and profiles can tell, and where it was declared."""
+    yield from map(str, policy.problems(fleet))
     for mta in fleet.mtas:
         for name in mta.profiles:
             if name not in profile_names():

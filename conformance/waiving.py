@@ -40,26 +40,24 @@ def lint(files: tuple[str, ...], **given: Any) -> None:
     from conformance.report.text import plural
 
     chosen, found, wrong = _read(files, given)
-    held = "not held against an inventory"
-    if chosen["inventory"]:
-        wrong += _unmatched(found, chosen, given)
-        held = "held against the inventory"
+    held = "held against the inventory" if chosen["inventory"] else "not held against an inventory"
     _refuse(wrong)
     click.echo(f"valid: {plural(len(found), 'waiver')}, {held}")
 
 
 @waivers.command("list")
 @_FILES
+@options(INVENTORY)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
-def list_them(files: tuple[str, ...], as_json: bool) -> None:
-    """Every waiver with its state, the soonest to end first."""
+def list_them(files: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Every waiver with its state, the soonest to end first; with an inventory also those in its variables."""
     import json
 
     from conformance.fleet.waivers import state
     from conformance.policy import today
     from conformance.report.register import entry
 
-    found = _valid(files)
+    found = _valid(files, given)
     if as_json:
         rows = [entry(one, state(one, today()), 0, False) for one in found]
         kept = [{name: value for name, value in row.items() if name not in ("covers", "limited")} for row in rows]
@@ -70,8 +68,9 @@ def list_them(files: tuple[str, ...], as_json: bool) -> None:
 
 @waivers.command()
 @_FILES
+@options(INVENTORY)
 @click.option("--days", type=click.IntRange(0), help="Within so many days. [default: warn_days of the file]")
-def expiring(files: tuple[str, ...], days: int | None) -> None:
+def expiring(files: tuple[str, ...], days: int | None, **given: Any) -> None:
     """Waivers that end soon or have ended. Says nothing where there is none: cron then sends no mail."""
     from datetime import timedelta
 
@@ -80,7 +79,7 @@ def expiring(files: tuple[str, ...], days: int | None) -> None:
     day = today()
     soon = [
         one
-        for one in _valid(files)
+        for one in _valid(files, given)
         if one.expires - day <= timedelta(days=one.warn_days if days is None else days) or one.expires < day
     ]
     _say(soon, day)
@@ -164,33 +163,33 @@ def prune(file: str, results: str | None, dry_run: bool) -> None:
 
 
 def _read(files: Sequence[str], given: dict[str, Any]) -> tuple[Settings, list[Waiver], list[Problem]]:
-    from conformance.fleet.waivers import load
+    """Return the waivers of files and, where an inventory is named, of its hosts, and what is wrong with them."""
+    from conformance import policy
+    from conformance.fleet import waivers as filed
+    from conformance.fleet.hostwaivers import inline
     from conformance.options import UsageError
-    from conformance.policy import rules, today
 
     try:
         chosen = settled(given)
-        paths = files or chosen["waivers"]
-        day = today()
+        day = policy.today()
     except UsageError as error:
         fail(str(error))
-    if not paths:
+    paths = files or chosen["waivers"]
+    if not paths and not chosen["inventory"]:
         fail("no waivers: name a FILE, or set MAILCONFORM_WAIVERS or mailconform_waivers")
-    return chosen, *load(paths, rules(), day)
+    found, wrong = filed.load(paths, policy.rules(), day)
+    if chosen["inventory"]:
+        fleet = read_fleet(given, filed.patterns(found))
+        found += inline(fleet.mtas)
+        wrong += [*filed.of_hosts(fleet, policy.rules(), day), *filed.twice(found)]
+        wrong += policy.covering(found, fleet, limited=bool(chosen["limit"]))[1]
+    return chosen, found, wrong
 
 
-def _valid(files: Sequence[str]) -> list[Waiver]:
-    _, found, wrong = _read(files, {})
+def _valid(files: Sequence[str], given: dict[str, Any]) -> list[Waiver]:
+    _, found, wrong = _read(files, given)
     _refuse(wrong)
     return sorted(found, key=lambda one: (one.expires, one.id))
-
-
-def _unmatched(found: Sequence[Waiver], chosen: Settings, given: dict[str, Any]) -> list[Problem]:
-    from conformance.fleet.waivers import patterns
-    from conformance.policy import covering
-
-    fleet = read_fleet(given, patterns(found))
-    return covering(found, fleet, limited=bool(chosen["limit"]))[1]
 
 
 def _refuse(wrong: Sequence[Problem]) -> None:
@@ -214,7 +213,7 @@ def _lines(waiver: Waiver, day: datetime.date) -> Iterator[str]:
     left = (waiver.expires - day).days
     when = f"{left} days left" if left > 1 else ["ends today", "ends tomorrow"][left] if left >= 0 else ""
     yield f"{waiver.id}  {state(waiver, day)}  {waiver.expires}{f', {when}' if when else ''}  {place(waiver)}"
-    whom = [waiver.hosts, *waiver.domains, *waiver.addresses, *waiver.subjects]
+    whom = [waiver.hosts, *waiver.members, *waiver.domains, *waiver.addresses, *waiver.subjects]
     yield f"    {', '.join(waiver.rules)} of {'; '.join(filter(None, whom))}"
     yield f"    {waiver.reason} ({', '.join(filter(None, (waiver.owner, waiver.ticket)))})"
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from conformance.fleet import names, schema
 from conformance.fleet.catalogue import Catalogue
 from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
+from conformance.fleet.hostwaivers import waivers_of
 from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probing
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.scalars import RoleName
@@ -118,6 +119,7 @@ class _Builder:
             streams=tuple(streams(host, addresses, door, self.reader, self.catalogue)),
             submission=door,
             connection=self._connection(host),
+            waivers=tuple(waivers_of(host, self.reader)),
             treat_as_public=tuple(get(host, "mailconform_treat_as_public")),
             groups=host.groups,
             origin=host.origin,

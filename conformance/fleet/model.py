@@ -17,6 +17,7 @@ from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import known_tld, to_ascii
 from conformance.reading.ptrname import isp_words, judge
 from conformance.reading.spf import mechanism_of
+from conformance.reading.waivers import Waiver
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -294,6 +295,7 @@ class Mta:
     levels: Mapping[str, str] = field(default_factory=dict)
     probe: Probing = Probing()
     streams: tuple[Stream, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     submission: Submission | None = None
     """Where its streams with ``how: submission`` are handed over; None where there is none."""
     connection: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)

@@ -32,7 +32,6 @@ from conformance.fleet.scalars import (
     Seconds,
     SelectorName,
     SpfAlls,
-    Structure,
     Text,
     Word,
     Words,
@@ -44,6 +43,7 @@ from conformance.fleet.scalars import (
 )
 from conformance.fleet.streams import StreamEntry, Streams, SubmissionEntry
 from conformance.fleet.values import Parts
+from conformance.fleet.waive import Waive, WaiveEntry
 from conformance.reading.excerpt import did_you_mean
 
 PREFIX = "mailconform_"
@@ -154,7 +154,7 @@ class Variables(BaseModel):
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
     streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
-    waive: Structure = {}
+    waive: Waive = Field([], description="Waivers for the host in whose variables they stand.")
 
 
 NAMES = tuple(f"{PREFIX}{field}" for field in Variables.model_fields)
@@ -239,6 +239,7 @@ _MAPPINGS: dict[str, type[Part]] = {
     "dmarc": Dmarc,
     "submission": SubmissionEntry,
     "streams": StreamEntry,
+    "waive": WaiveEntry,
 }
 
 

@@ -8,7 +8,7 @@ from conformance.fleet.errors import InventoryError, Problem, printable
 from conformance.fleet.model import Domain, Fleet, Mta, Origin, Stream, Submission
 from conformance.reading.excerpt import did_you_mean
 
-_NOT_SHOWN = ("forward", "attest", "waive", "ipv6", "role_groups", "enabled", "lab")
+_NOT_SHOWN = ("forward", "attest", "ipv6", "role_groups", "enabled", "lab")
 
 
 def describe(fleet: Fleet, host: str | None = None) -> list[str]:
@@ -64,6 +64,9 @@ def _mta(mta: Mta) -> Iterator[str]:
     for check, level in mta.levels.items():
         yield _line("levels", f"{check}: {level}", _where(mta, "levels"))
     yield _line("probe", mta.probe.level, _where(mta, "probe"), default="default")
+    for waiver in mta.waivers:
+        what = f"{', '.join(waiver.rules)} until {waiver.expires}: {waiver.reason}"
+        yield _line("waive", what, Origin(waiver.path, waiver.line))
     for stream in mta.streams:
         yield from _stream(stream)
     if "mailconform_submission" in mta.declared:

@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from conformance.fleet.errors import Problem
+from conformance.fleet.hostwaivers import inline
 from conformance.fleet.model import Fleet, Origin
 from conformance.fleet.names import domain_name
 from conformance.reading.excerpt import did_you_mean, listed, quoted
 from conformance.reading.located import LONGEST
-from conformance.reading.waivers import Fault, Waiver, waivers
+from conformance.reading.waivers import HORIZON, Fault, Waiver, waivers
 
 
 class WaiversError(ValueError):
@@ -39,7 +40,7 @@ def load(paths: Sequence[str], rules: Mapping[str, bool], today: date) -> tuple[
             own, wrong = judged(text, path, rules, today)
             found += own
             problems += wrong
-    return found, [*problems, *_twice(found)]
+    return found, [*problems, *twice(found)]
 
 
 def judged(text: str, path: str, rules: Mapping[str, bool], today: date) -> tuple[list[Waiver], list[Problem]]:
@@ -47,8 +48,18 @@ def judged(text: str, path: str, rules: Mapping[str, bool], today: date) -> tupl
     own, faults = waivers(text, path)
     named, more = _with_domains(own)
     problems = [Problem(fault.text, Origin(path, fault.line)) for fault in [*faults, *more]]
-    problems += [Problem(text, place(one)) for one in named for text in _wrong(one, rules, today)]
-    return named, problems
+    return named, [*problems, *wrong(named, rules, today)]
+
+
+def wrong(found: Sequence[Waiver], rules: Mapping[str, bool], today: date) -> list[Problem]:
+    """Return what is wrong with waivers that are well-formed. As :func:`load`."""
+    return [Problem(text, place(one)) for one in found for text in _wrong(one, rules, today)]
+
+
+def of_hosts(fleet: Fleet, rules: Mapping[str, bool], today: date) -> list[Problem]:
+    """Return what is wrong with the waivers that stand in the variables of hosts. As :func:`load`."""
+    found = inline(fleet.mtas)
+    return [*wrong(found, rules, today), *twice(found)]
 
 
 def place(waiver: Waiver) -> Origin:
@@ -132,12 +143,17 @@ def _wrong(waiver: Waiver, rules: Mapping[str, bool], today: date) -> Iterator[s
             yield f"there is no rule {rule!r}; {did_you_mean(rule, rules, most=3) or 'see: mailconform list rules'}"
         elif not rules[rule]:
             yield f"{rule} cannot be waived: what it asks protects others, or passwords"
+    if waiver.members and (days := (waiver.expires - (waiver.issued or today)).days) > HORIZON:
+        yield f"waives for {days:,} days: at most {HORIZON}"
+    if waiver.members and waiver.issued and waiver.expires < waiver.issued:
+        yield f"expires {waiver.expires}, before it is issued"
     # A day that has begun east of Greenwich is tomorrow in UTC.
-    if waiver.issued > today + timedelta(days=1):
+    if waiver.issued and waiver.issued > today + timedelta(days=1):
         yield f"issued {waiver.issued}, which is still to come"
 
 
-def _twice(found: Sequence[Waiver]) -> Iterator[Problem]:
+def twice(found: Sequence[Waiver]) -> Iterator[Problem]:
+    """Say which ids are there more than once."""
     first: dict[str, Waiver] = {}
     for waiver in found:
         known = first.setdefault(waiver.id, waiver)

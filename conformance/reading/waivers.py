@@ -19,6 +19,8 @@ from pydantic_core import PydanticCustomError
 from conformance.reading.excerpt import did_you_mean, quoted
 from conformance.reading.located import Located, LocatedError, Path, read
 
+HORIZON = 180
+"""Days between issue and end of a waiver, where its file says nothing else."""
 LONGEST_HORIZON = 366
 """Days between issue and end that no file can go beyond."""
 
@@ -47,11 +49,13 @@ class Waiver:
     rules: tuple[str, ...]
     reason: str
     owner: str
-    issued: date
+    issued: date | None
     expires: date
     ticket: str = ""
     approved_by: str = ""
     hosts: str = ""
+    members: tuple[str, ...] = ()
+    """Hosts by name, of a waiver that stands in their variables."""
     domains: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
@@ -97,7 +101,10 @@ def _rule(value: Any) -> str:
     return value
 
 
-def _day(value: Any) -> date:
+def day(value: Any) -> date:
+    """Take a day, such as 2027-01-31, as text or as YAML's own."""
+    if type(value) is date:
+        return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise expected("a day, such as 2027-01-31")
     try:
@@ -148,7 +155,7 @@ _LISTED = BeforeValidator(_listed, json_schema_input_type=str | list[str])
 _MOST = Field(max_length=_MEMBERS)
 
 Line = Annotated[str, BeforeValidator(_line)]
-Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[date, BeforeValidator(day)]
 Days = Annotated[int, BeforeValidator(_number)]
 Rules = Annotated[list[Annotated[str, BeforeValidator(_rule)]], _LISTED, _MOST]
 Words = Annotated[list[Annotated[str, BeforeValidator(_word)]], _LISTED, _MOST]
@@ -188,7 +195,7 @@ class Entry(_Part):
 class Defaults(_Part):
     """What holds for all waivers of a file."""
 
-    max_days: Days = Field(default=180, description="Days that a waiver may hold from its issue, at most.")
+    max_days: Days = Field(default=HORIZON, description="Days that a waiver may hold from its issue, at most.")
     warn_days: Days = Field(default=14, description="Days before its end from which on reports list it as expiring.")
 
 
@@ -256,7 +263,7 @@ def _row_faults(row: Any, path: Path, located: Located, defaults: Defaults) -> I
         if isinstance(rule, str) and _GLOB.search(rule) and _RULE.fullmatch(rule) and row.get("broad") != "true":
             yield Fault(f"{rule!r} is a glob: name the rules, or say broad: true", _of_rule(located, path, number))
     try:
-        issued, expires = _day(row.get("issued")), _day(row.get("expires"))
+        issued, expires = day(row.get("issued")), day(row.get("expires"))
     except PydanticCustomError:
         return
     most = min(defaults.max_days, LONGEST_HORIZON)

@@ -20,9 +20,9 @@ def entry(waiver: Waiver, state: str, size: int, limited: bool) -> Entry:
         "owner": waiver.owner,
         "ticket": waiver.ticket,
         "approved_by": waiver.approved_by,
-        "issued": waiver.issued.isoformat(),
+        "issued": waiver.issued.isoformat() if waiver.issued else "",
         "expires": waiver.expires.isoformat(),
-        "declared_at": f"{waiver.path}:{waiver.line}",
+        "declared_at": f"{waiver.path}:{waiver.line}" if waiver.line else waiver.path,
         "covers": size,
         "limited": limited,
     }

@@ -24,7 +24,6 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("treat_as_public", ["203.0.113.9/24", "2001:db8::/32"], ["203.0.113.0/24", "2001:db8::/32"]),
     ("enabled", "no", False),
     ("ipv6", "none", "none"),
-    ("waive", [{"check": "ptr.exists"}], [{"check": "ptr.exists"}]),
     ("profile", "zendesk", ["zendesk"]),
 ]
 
@@ -56,6 +55,13 @@ BAD: list[tuple[str, Any, str]] = [
     ("enabled", "perhaps", "true or false"),
     ("ipv6", "no", "none"),
     ("connect_to", "a b", "a word of printable ASCII characters"),
+    (
+        "waive",
+        [{"rule": "ptr.*", "reason": "r", "owner": "o", "expires": "2026-12-01"}],
+        "the id of a check, such as ptr.exists",
+    ),
+    ("waive", [{"rule": "ptr.exists", "reason": "r", "owner": "o", "expires": "soon"}], "a day, such as 2027-01-31"),
+    ("waive", "ptr.exists", "a list"),
     ("submission", [], "a mapping"),
     ("streams", {"News": STREAM}, "a name of at most 40 small letters, digits, '-' and '_'"),
     ("streams", {"news": STREAM | {"from": "news"}}, "a mail address, such as news@example.com"),

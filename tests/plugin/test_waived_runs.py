@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from conformance.cli import main
@@ -270,3 +271,74 @@ def test_cron_hears_of_a_waiver_that_expired(hosts: Path, tmp_path: Path, world:
     assert [one.status for one in said] == [0, 0, 1, 1]
     assert "waiver W-1 expired with 2026-11-23: the provider moves it (mail-ops, OPS-4711)" in said[2].out
     assert said[1].said == said[3].said == ""
+
+
+def in_yaml(path: Path) -> Path:
+    """Write an inventory again, in what has lines to Ansible."""
+    path.write_text(yaml.safe_dump(json.loads(path.read_text())))
+    return path
+
+
+INLINE = {"rule": "ptr.exists", "reason": "moved", "owner": "ops", "ticket": "OPS-1", "expires": "2026-12-01"}
+
+
+def test_a_waiver_in_the_variables_of_a_host(inside: Inside, tmp_path: Path, world: World) -> None:
+    hosts = fleet.numbered(1, world=world) | fleet.numbered(2, waive=[INLINE])
+    path = in_yaml(fleet.inventory(tmp_path / "hosts.yml", hosts))
+    ran = inside(path, "--rules=ptr.exists", *QUIET)
+    assert (ran.status, ran.outcomes[f"ptr.exists {TWO}"]) == (0, "waived")
+    (entry,) = ran.document["waivers"]
+    assert re.fullmatch(rf"{re.escape(str(path))}:\d+", entry["declared_at"])
+    assert (entry["covers"], entry["issued"], entry["state"]) == (1, "", "expiring")
+    late = fleet.inventory(path, fleet.numbered(2, waive=[INLINE | {"expires": "2026-11-23"}]))
+    ran = inside(late, "--rules=ptr.exists", *QUIET)
+    assert ran.status == 1
+    assert "expired with 2026-11-23: moved (ops, OPS-1)" in ran.out
+
+
+def test_a_waiver_in_the_variables_of_a_group_is_one(inside: Inside, tmp_path: Path, world: World) -> None:
+    path = in_yaml(fleet.inventory(tmp_path / "hosts.yml", fleet.numbered(1, 2, world=world), waive=[INLINE]))
+    ran = inside(path, "--rules=ptr.exists", *QUIET)
+    (entry,) = ran.document["waivers"]
+    assert (entry["covers"], entry["outcomes"]) == (2, {"pass": 1, "waived": 1})
+    two = fleet.numbered(1, world=world, waive=[INLINE]) | fleet.numbered(2, waive=[INLINE | {"reason": "another"}])
+    unlined = inside(fleet.inventory(path, two), "--rules=ptr.exists", *QUIET)
+    assert [(one["id"], one["covers"], one["reason"]) for one in unlined.document["waivers"]] == [
+        ("mx1.example.com mailconform_waive[0]", 1, "moved"),
+        ("mx2.example.com mailconform_waive[0]", 1, "another"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"rule": "ptr.exist"}, "there is no rule 'ptr.exist'"),
+        ({"rule": "tls.in-587"}, "tls.in-587 cannot be waived"),
+        ({"rule": "spf.exists"}, "hosts: spf.exists judges the domain"),
+        ({"expires": "2027-12-01"}, "waives for 372 days: at most 180"),
+        ({"expires": "2026-10-01", "issued": "2026-10-02"}, "expires 2026-10-01, before it is issued"),
+        ({"owner": ""}, "expected text of 1 to 255 octets"),
+        ({"hosts": "mx1"}, "unknown key mailconform_waive[0].hosts"),
+    ],
+)
+def test_a_wrong_waiver_of_a_host_is_refused(inside: Inside, tmp_path: Path, row: dict[str, str], text: str) -> None:
+    path = fleet.inventory(tmp_path / "hosts.yml", fleet.numbered(2, waive=[INLINE | row]))
+    ran = inside(path, "--rules=ptr.exists", *QUIET)
+    assert (ran.status, text in ran.err) == (4, True), ran.said
+    done = CliRunner().invoke(main, ["inventory", "validate", f"--inventory={path}"])
+    assert (done.exit_code, text in done.stderr) == (4, True), done.output
+    assert str(path) in done.stderr
+
+
+def test_the_command_knows_the_waivers_of_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fleet.inventory(tmp_path / "hosts.yml", fleet.numbered(2, waive=[INLINE | {"id": "W-9"}]))
+    options = ["--inventory=hosts.yml"]
+    assert "W-9  expiring  2026-12-01" in CliRunner().invoke(main, ["waivers", "list", *options]).output
+    assert "of mx2.example.com" in CliRunner().invoke(main, ["waivers", "expiring", *options]).output
+    assert CliRunner().invoke(main, ["waivers", "lint", *options]).output.startswith("valid: 1 waiver,")
+    waivers(tmp_path, {"id": "W-9", "hosts": "mx2*"})
+    done = CliRunner().invoke(main, ["waivers", "lint", "waivers.yml", *options])
+    assert (done.exit_code, "id W-9 is also that of" in done.stderr) == (4, True)
+    shown = CliRunner().invoke(main, ["inventory", "show", "mx2.example.com", *options]).output
+    assert "ptr.exists until 2026-12-01: moved" in shown
