@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -10,35 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.facts.authentication import Authentication, authenticate
+from conformance.facts.authentication import Authentication
 from conformance.facts.authres import results
-from conformance.facts.delivery import first_of
 from conformance.facts.dkimcheck import second_opinion
 from conformance.facts.signatures import MOST_SIGNATURES
-from conformance.fleet.model import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined
-from tests import worlds
-from tests.cases.verdicts import Records
-from tests.worlds.captures import Maker
+from tests.facts.arrivals import ZONE, came
 from tests.worlds.signing import signed
-
-STREAM = Stream("mx1.example.com", "news", "news@example.com", "example.com", "example.com")
-ZONE: dict[str, Any] = {
-    "example.com TXT": ["v=spf1 ip4:203.0.113.1 -all"],
-    "mx1.example.com TXT": ["v=spf1 a -all"],
-    "mx1.example.com A": ["203.0.113.1"],
-    "1.113.0.203.in-addr.arpa PTR": ["mx1.example.com"],
-    "s1._domainkey.example.com TXT": [f"v=DKIM1; p={worlds.keys()['rsa2048']}"],
-    "s2._domainkey.example.com TXT": [f"v=DKIM1; k=ed25519; p={worlds.keys()['ed25519']}"],
-    "_dmarc.example.com TXT": ["v=DMARC1; p=reject; sp=quarantine"],
-}
-
-
-def came(zone: dict[str, Any] | None = None, **session: Any) -> Authentication:
-    maker = Maker(STREAM.id, {"from": STREAM.author}, "203.0.113.1", "mx1.example.com")
-    trial = maker.trial("accept", {"sessions": [session]})
-    records = Records(ZONE | (zone or {}))
-    return asyncio.run(authenticate(records, first_of(Probe(STREAM), trial)))
 
 
 def told(found: Authentication) -> list[str]:

@@ -169,3 +169,12 @@ def test_time_is_linear():
         signature = dkimsig.read_signature(read(b"DKIM-Signature: v=1; h=" + octets).fields[0])
         dkimsig.signed_octets(read(b"A:" + octets), signature)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("bits", [512, 768, 1023])
+def test_short_keys_hold_and_are_not_taken(bits):
+    message = read(sign())
+    signature = dkimsig.read_signature(message.fields[0])
+    verdict = dkimsig.verify(message, signature, replace(parse_key(record()), bits=bits), NOW)
+    assert (verdict.result, verdict.body_holds) == ("policy", True)
+    assert f"{bits} bits" in verdict.reason
