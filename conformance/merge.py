@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.check import Level
+from conformance.facts.health import failing
 from conformance.facts.joined import each, gathered, joined, numbers
 from conformance.facts.snapshot import Gathering, Snapshot
 from conformance.facts.snapshot import load as load_facts
@@ -237,9 +238,11 @@ def _run(
     replayed = each([shard.run["replay"]] for shard in shards if shard.run["replay"])
     known = all(shard.facts for shard in shards)
     facts = [shard.run["facts"] for shard in shards]
+    dark = [shard.run.get("inconclusive", "") for shard in shards]
     return run | {
         "hosts": len(hosts),
         "domains": len(domains),
+        "inconclusive": failing(store) if known else next(filter(None, dark), ""),
         "replay": ", ".join(replayed) or None,
         "facts": {
             "questions": len(store.answers) if known else sum(one["questions"] for one in facts),

@@ -124,6 +124,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("rules", "Only rules whose id matches, such as 'ptr.*'. Repeatable.", "GLOB", many=True),
     Option("skip-rules", "Without rules whose id matches. Repeatable.", "GLOB", many=True),
+    Option("shard", "Only the K-th of N parts of the fleet; 'mailconform merge' joins their results.", "K/N"),
     Option(
         "resolver",
         "Name server to ask, ADDR or ADDR:PORT; default: the system's. Repeatable.",

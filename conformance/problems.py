@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from conformance import gate, notify, policy, probing
+from conformance import gate, notify, policy, probing, shard
 from conformance.catalogue import checks
 from conformance.facts.gather import parse_server
 from conformance.facts.trials import TRIALS
@@ -43,6 +43,7 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
             if not any(fnmatchcase(check, name) for check in checks()):
                 yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
     yield from gate.problems(settings)
+    yield from shard.problems(settings)
     yield from proposed_problems(settings)
     yield from probing.problems(settings, fleet)
     yield from declared_problems(fleet)

@@ -44,6 +44,7 @@ from conformance.proposed import told as told_of_proposed
 from conformance.report import outputs
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
+from conformance.shard import part
 from conformance.subjects import KINDS, Nobody, concerned, level, place
 
 
@@ -105,6 +106,8 @@ class Run:
         kind = next((name for name in KINDS if name in item.fixturenames), "fleet")
         subject = item.callspec.params[kind] if kind in KINDS else None
         where = place(subject, check)
+        if not part(self.settings["shard"]).has(where):
+            return None
         weighs = level(check, concerned(self.fleet, where), self.given_profiles, self.default_profiles)
         if weighs is None:
             return None

@@ -172,7 +172,8 @@ def sentence(results: Results) -> str:
     parts = [f"{counts[outcome]:,} {WORDS[outcome]}" for outcome in WORST if counts[outcome]]
     judged = plural(sum(counts.values()), "result")
     fleet = f"{plural(run['hosts'], 'host')} and {plural(run['domains'], 'domain')}"
-    return f"{judged} on {fleet}: {', '.join(parts) or 'nothing to count'}."
+    shard = f", shard {printable(str(part))} of them" if (part := run.get("extra", {}).get("shard")) else ""
+    return f"{judged} on {fleet}{shard}: {', '.join(parts) or 'nothing to count'}."
 
 
 def changed(results: Results) -> list[str]:

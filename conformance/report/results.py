@@ -239,5 +239,5 @@ def opening(settings: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
         "domains": len(fleet.domains),
         "out_of_scope": list(fleet.out_of_scope),
         "warnings": list(fleet.warnings),
-        "extra": dict(fleet.extra),
+        "extra": {**fleet.extra, **({"shard": settings["shard"]} if settings["shard"] else {})},
     }
