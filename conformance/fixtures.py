@@ -11,6 +11,7 @@ from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
+from conformance.facts.dnsbl import ListAnswers, Listings
 from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
@@ -19,7 +20,8 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.facts.zone import Authorization, DomainZones
+from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
 from conformance.fleet.slots import Observed, Signing
 from conformance.reading.orgdomain import registrable
 from conformance.subjects import judged
@@ -58,7 +60,7 @@ def address(request: pytest.FixtureRequest, gathered: Gathered, fleet: Fleet) ->
         return cast(Address, subject)
     found = cast(Address, gathered("address", subject))
     check = request.function.check
-    if check.area == "ptr" and "helo" not in check.id:
+    if check.area in ("ptr", "ip") and "helo" not in check.id:
         for declared in fleet.by_name[found.host].addresses:
             if declared.ip == found.ip:
                 raise NotApplicable(f"same address as {declared.id}")
@@ -88,6 +90,12 @@ def selector(request: pytest.FixtureRequest, gathered: Gathered) -> Selector:
     """A DKIM selector: a declared one, or one that a signature was seen to name."""
     subject = judged(request)
     return cast(Selector, gathered("selector", subject) if isinstance(subject, Signing) else subject)
+
+
+@pytest.fixture
+def blocklist(request: pytest.FixtureRequest) -> Blocklist:
+    """A DNS list that the inventory has asked."""
+    return cast(Blocklist, judged(request))
 
 
 @pytest.fixture
@@ -198,6 +206,36 @@ def mail_domains(gathered: Gathered, domain: Domain) -> MailDomains:
 
 
 @pytest.fixture
+def listings(gathered: Gathered, address: Address) -> Listings:
+    """What the declared DNS lists say of the address."""
+    return cast(Listings, gathered("listings", address))
+
+
+@pytest.fixture
+def domain_listings(gathered: Gathered, domain: Domain) -> Listings:
+    """What the declared DNS lists of names say of the names that mail of the domain shows."""
+    return cast(Listings, gathered("domain_listings", domain))
+
+
+@pytest.fixture
+def list_answers(gathered: Gathered, blocklist: Blocklist) -> ListAnswers:
+    """All that a declared DNS list answers: its test entries, and what it is asked for."""
+    return cast(ListAnswers, gathered("list_answers", blocklist))
+
+
+@pytest.fixture
+def domain_zones(gathered: Gathered, domain: Domain) -> DomainZones:
+    """The zones of the From domain and the envelope domain, with their name servers."""
+    return cast(DomainZones, gathered("domain_zones", domain))
+
+
+@pytest.fixture
+def authorization(gathered: Gathered, domain: Domain) -> Authorization:
+    """The CAA records that count for the domain."""
+    return cast(Authorization, gathered("authorization", domain))
+
+
+@pytest.fixture
 def session(gathered: Gathered, listener: Listener) -> Session:
     """The SMTP session with the listener."""
     return cast(Session, gathered("session", listener))
@@ -231,6 +269,12 @@ def parked_spf(gathered: Gathered, parked_domain: Domain) -> SpfRecords:
 def parked_dmarc(gathered: Gathered, parked_domain: Domain) -> DmarcWalk:
     """The DMARC records on the tree walk from a domain that never sends."""
     return cast(DmarcWalk, gathered("parked_dmarc", parked_domain))
+
+
+@pytest.fixture
+def parked_key(gathered: Gathered, parked_domain: Domain) -> KeyRecord:
+    """What stands at any DKIM selector of a domain that never sends."""
+    return cast(KeyRecord, gathered("parked_key", parked_domain))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from conformance import profiles
 from conformance.check import Check, Level, NotApplicable, strictest
 from conformance.fleet.model import (
     Address,
+    Blocklist,
     Domain,
     Fleet,
     Listener,
@@ -62,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "listener": Kind(lambda fleet: fleet.listeners, "no listener is declared", "listener"),
     "domain": Kind(lambda fleet: fleet.sending_domains, "no sending domain is declared", "domain"),
     "parked_domain": Kind(lambda fleet: fleet.parked_domains, "no domain is declared with no_mail", "domain"),
+    "blocklist": Kind(lambda fleet: fleet.blocklists, "no DNS list is declared in mailconform_dnsbl", "blocklist"),
     "selector": Kind(_selectors, "no DKIM selector is declared", "selector"),
     "stream": Kind(lambda fleet: fleet.tried_streams, "no stream is declared that may be tried", "stream"),
     "probe": Kind(lambda fleet: fleet.probes, "no stream is declared", "probe"),
@@ -112,6 +114,8 @@ def place(subject: Any, check: Check) -> Place:
             return Place(stream.host, stream.domain, (stream.host,), stream.origin)
         case Domain():
             return Place(None, subject.name, subject.hosts, subject.origin)
+        case Blocklist():
+            return Place(None, None, (), subject.origin)
         case Selector():
             return Place(None, subject.domain, (), subject.origin)
         case _:

@@ -16,7 +16,7 @@ import pytest
 from conformance import fixtures
 from conformance.catalogue import checks
 from conformance.check import Check, Level
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
+from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
 from conformance.judge import Case, filled
 from conformance.subjects import KINDS, place
 from tests import worlds
@@ -38,6 +38,7 @@ SUBJECTS: dict[str, Any] = {
     "listener": LISTENER,
     "domain": DOMAIN,
     "parked_domain": PARKED,
+    "blocklist": Blocklist("bl.test"),
     "selector": SELECTOR,
     "stream": STREAM,
     "probe": Probe(STREAM),

@@ -9,6 +9,7 @@ from conformance.reading import remedy
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
+    from conformance.facts.dkim import KeyRecord
     from conformance.facts.dmarc import DmarcWalk
     from conformance.facts.domain import MailDomains
     from conformance.facts.spf import SpfRecords
@@ -81,3 +82,19 @@ def test_parked_null_mx(parked_mail: MailDomains) -> None:
     assert null or not one.forward.resolves, seen(
         f"no MX, but an address, where mail is delivered: {one.forward.describe()}", at_most="should"
     )
+
+
+@check(
+    "NCSC: must",
+    "RFC6376 3.6.1: info",
+    fix='Publish: *._domainkey.{domain.name}. IN TXT "v=DKIM1; p="',
+)
+def test_parked_dkim(parked_key: KeyRecord) -> None:
+    """A domain that never sends says of every DKIM selector that its key is revoked.
+
+    So no signature in its name can be valid, whatever selector it names.
+    """
+    question = parked_key.answer.question
+    texts = parked_key.texts
+    assert texts, seen(f"{question} answered {parked_key.answer.describe()}")
+    assert parked_key.revoked, seen(f"{question}: {listed((quoted(text) for text in texts), 3, joint=' and ')}")

@@ -47,6 +47,9 @@ class Answer:
     error: str = ""
     cause: str = ""
     authenticated: bool = False
+    """Whether the resolver says that it has validated the answer (AD, RFC 4035 section 3.2.3)."""
+    zone: str = ""
+    """Answers to questions for SOA: the zone that the last name lies in, where the reply tells."""
 
     @property
     def question(self) -> str:

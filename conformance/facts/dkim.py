@@ -7,9 +7,12 @@ from functools import lru_cache
 
 from conformance.facts.answer import Answer
 from conformance.facts.store import Asker
-from conformance.fleet.model import Selector
+from conformance.fleet.model import Domain, Selector
 from conformance.outcome import NotApplicable
 from conformance.reading.dkim import DkimSyntaxError, Key, near_miss, parse_key
+
+UNUSED = "mailconform"
+"""A selector that no domain has, so that a wildcard answers for it where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class KeyRecord:
         return key.bits
 
     @property
+    def revoked(self) -> bool:
+        """Whether all records, at least one, are revoked keys (RFC 6376 section 3.6.1). Raises Undetermined."""
+        keys = [_read(text) for text in self.texts]
+        return bool(keys) and all(isinstance(key, Key) and key.revoked for key in keys)
+
+    @property
     def living(self) -> tuple[str, ...]:
         """Records of a retired selector that still hold a key. Raises Undetermined, NotApplicable unless retired."""
         if self.selector.state != "retired":
@@ -89,6 +98,11 @@ def _unusable(text: str) -> str:
     if isinstance(key, DkimSyntaxError):
         return near_miss(text) or str(key)
     return "" if key.known_type else f"verifiers know no key type {key.key_type}"
+
+
+async def parked_key(ask: Asker, domain: Domain) -> KeyRecord:
+    """Look up what a domain that never sends has at a selector that nobody uses: what a wildcard there says."""
+    return await key_record(ask, Selector(domain.name, UNUSED, domain.name))
 
 
 async def key_record(ask: Asker, selector: Selector) -> KeyRecord:

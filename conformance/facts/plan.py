@@ -16,6 +16,7 @@ from conformance.facts import (
     delivery,
     dkim,
     dmarc,
+    dnsbl,
     domain,
     greeted,
     greeting,
@@ -29,6 +30,7 @@ from conformance.facts import (
     servercert,
     sighted,
     spf,
+    zone,
 )
 from conformance.facts.behaviours import BEHAVIOURS
 from conformance.facts.store import Asker
@@ -114,6 +116,12 @@ FACTS: Mapping[str, Fact] = {
     "parked_spf": Fact(spf.spf_records, of=_senders),
     "parked_dmarc": Fact(dmarc.dmarc_walk),
     "parked_mail": Fact(domain.mail_domains),
+    "parked_key": Fact(dkim.parked_key),
+    "domain_zones": Fact(zone.domain_zones),
+    "authorization": Fact(zone.authorization),
+    "listings": Fact(dnsbl.listings, of=dnsbl.watched_address),
+    "domain_listings": Fact(dnsbl.domain_listings, of=dnsbl.watched_domain),
+    "list_answers": Fact(dnsbl.list_answers, of=dnsbl.users),
     "session": Fact(greeting.held_session, of=_dialled),
     "server_names": Fact(greeting.server_names, of=_dialled),
     "server_certificate": Fact(servercert.server_certificate, of=_place),

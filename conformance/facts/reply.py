@@ -69,6 +69,7 @@ def understand(reply: Message, question: Question, origin: Origin) -> Step:
         ms=origin.ms,
         at=now(),
         authenticated=bool(reply.flags & dns.flags.AD),
+        zone=_zone(reply, last, bool(records)) if question.rdtype == RdataType.SOA else "",
     )
     if trouble := _trouble(reply, bool(records), bool(links), origin):
         rcode, error, cause = trouble
@@ -132,6 +133,14 @@ def _target(link: RRset) -> Name:
     target = link[0].target
     assert isinstance(target, Name)
     return target
+
+
+def _zone(reply: Message, name: Name, found: bool) -> str:
+    """Return the zone of a name: it has an SOA record of its own, or the denial says whose it is (RFC 2308)."""
+    if found:
+        return show_name(name).lower()
+    owners = (rrset.name for rrset in reply.authority if rrset.rdtype == RdataType.SOA)
+    return next((show_name(owner).lower() for owner in owners if name.is_subdomain(owner)), "")
 
 
 def _denial(reply: Message, name: Name) -> int | None:

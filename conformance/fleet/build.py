@@ -11,11 +11,12 @@ from conformance.fleet import names, schema
 from conformance.fleet.catalogue import Catalogue
 from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
 from conformance.fleet.hostwaivers import waivers_of
-from conformance.fleet.model import Address, Fleet, Listener, Mta, Origin, Probing
+from conformance.fleet.model import Address, Blocklist, Fleet, Listener, Mta, Origin, Probing
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.scalars import RoleName
 from conformance.fleet.streaming import STREAMS, streams, submission
 from conformance.fleet.values import Answer, Host, label
+from conformance.reading.dnsbl import dynamic_codes
 
 ROLES: tuple[str, ...] = get_args(RoleName)
 OF_A_MAIL_HOST = frozenset(
@@ -121,6 +122,7 @@ class _Builder:
             connection=self._connection(host),
             waivers=tuple(waivers_of(host, self.reader)),
             treat_as_public=tuple(get(host, "mailconform_treat_as_public")),
+            blocklists=tuple(self._blocklists(host)),
             groups=host.groups,
             origin=host.origin,
             tags=tuple(get(host, "mailconform_tags")),
@@ -178,6 +180,18 @@ class _Builder:
                 origin=origin,
                 timeout=self.reader.get(host, "mailconform_probe").timeout,
             )
+
+    def _blocklists(self, host: Host) -> Iterator[Blocklist]:
+        value = host.variables.get("mailconform_dnsbl")
+        seen: set[str] = set()
+        for number, entry in enumerate(self.reader.get(host, "mailconform_dnsbl")):
+            path = (number,) if value and isinstance(value.data, list) else ()
+            origin = value.origin(path) if value else None
+            if entry.zone in seen:
+                self.problems.add(label("mailconform_dnsbl", path), f"repeats {entry.zone}", origin, host=host.name)
+            seen.add(entry.zone)
+            dynamic = dynamic_codes(entry.zone) if entry.dynamic is None else entry.dynamic
+            yield Blocklist(entry.zone, entry.lists == "names", tuple(dynamic), tuple(entry.ignore), origin)
 
     def _connect_to(self, host: Host) -> str:
         declared = self.reader.get(host, "mailconform_connect_to")

@@ -281,6 +281,26 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocklist:
+    """A DNS list that is asked for addresses, or for names (RFC 5782).
+
+    ``dynamic`` are the answers that say that an address is not meant to send mail itself; ``ignore`` those that are
+    of no consequence.
+    """
+
+    zone: str
+    of_names: bool = False
+    dynamic: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Subject id: the zone of the list."""
+        return self.zone
+
+
+@dataclass(frozen=True, slots=True)
 class Mta:
     """A mail host of the inventory with everything effective for it."""
 
@@ -301,6 +321,8 @@ class Mta:
     connection: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """Ansible's variables of how commands are run on it, secrets included; empty where nothing is."""
     treat_as_public: tuple[str, ...] = ()
+    blocklists: tuple[Blocklist, ...] = ()
+    """DNS lists that its addresses, or the names of its mail, are asked of."""
     groups: tuple[str, ...] = ()
     origin: Origin | None = None
     tags: tuple[str, ...] = ()
@@ -349,6 +371,11 @@ class Fleet:
     def listeners(self) -> tuple[Listener, ...]:
         """Every declared listener."""
         return tuple(listener for mta in self.mtas for listener in mta.listeners)
+
+    @property
+    def blocklists(self) -> tuple[Blocklist, ...]:
+        """Every DNS list that some host is to be asked of, each zone once."""
+        return tuple({one.zone: one for mta in reversed(self.mtas) for one in mta.blocklists}.values())
 
     @property
     def streams(self) -> tuple[Stream, ...]:

@@ -120,6 +120,20 @@ def addressed(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
+def zoned(value: Any) -> Any:
+    """Take the zone of a DNS list for a mapping with it."""
+    if not isinstance(value, (str, dict)):
+        raise expected("the zone of a DNS list, or a mapping with it")
+    return {"zone": value} if isinstance(value, str) else value
+
+
+def _code(value: Any) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value if isinstance(value, str) else None))
+    except ValueError:
+        raise expected("an answer of a DNS list, such as 127.0.0.10") from None
+
+
 def off_is_no(value: Any) -> Any:
     """Take false, which YAML makes of no, for the word."""
     return "no" if value is False else value
@@ -142,6 +156,7 @@ SelectorName = Annotated[str, BeforeValidator(_selector)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
 Address = Annotated[IPAddress, BeforeValidator(_address, json_schema_input_type=str)]
 Network = Annotated[str, BeforeValidator(_network)]
+Code = Annotated[str, BeforeValidator(_code)]
 CheckId = Annotated[str, BeforeValidator(_check_id)]
 Count = Annotated[int, BeforeValidator(number), Field(ge=1, le=100_000)]
 Port = Annotated[int, BeforeValidator(_port, json_schema_input_type=_PortNumber)]
@@ -155,6 +170,7 @@ Roles = Annotated[list[RoleName], BeforeValidator(listed, json_schema_input_type
 Words = Annotated[list[Word], BeforeValidator(listed, json_schema_input_type=str | list[Word])]
 Patterns = Annotated[list[Pattern], BeforeValidator(listed, json_schema_input_type=str | list[Pattern])]
 Networks = Annotated[list[Network], BeforeValidator(listed, json_schema_input_type=str | list[Network])]
+Codes = Annotated[list[Code], BeforeValidator(listed, json_schema_input_type=Code | list[Code])]
 SpfAlls = Annotated[list[SpfAll], BeforeValidator(listed, json_schema_input_type=SpfAll | list[SpfAll])]
 Policies = Annotated[list[Policy], BeforeValidator(listed, json_schema_input_type=Policy | list[Policy])]
 Loose = dict[str, Any]

@@ -18,6 +18,7 @@ from conformance.fleet.scalars import (
     Address,
     Alignment,
     CheckId,
+    Codes,
     Count,
     DomainName,
     Level,
@@ -40,6 +41,7 @@ from conformance.fleet.scalars import (
     listed,
     number,
     off_is_no,
+    zoned,
 )
 from conformance.fleet.streams import StreamEntry, Streams, SubmissionEntry
 from conformance.fleet.values import Parts
@@ -118,6 +120,21 @@ class ProbeEntry(Part):
     sender: Text | None = Field(default=None, alias="from", description="The name the probe greets with.")
 
 
+class BlocklistEntry(Part):
+    """A DNS list that is asked."""
+
+    zone: DomainName
+    lists: Literal["addresses", "names"] = "addresses"
+    dynamic: Codes | None = Field(
+        None, description="Answers that say that an address is not meant to send; default: those of well-known lists."
+    )
+    ignore: Codes = Field([], description="Answers that are of no consequence.")
+
+
+Blocklists = Annotated[
+    list[Annotated[BlocklistEntry, BeforeValidator(zoned, json_schema_input_type=str | BlocklistEntry)]],
+    BeforeValidator(listed, json_schema_input_type=str | list[str | BlocklistEntry]),
+]
 Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(empty_is_mapping)]]
 SendFroms = Annotated[
     list[Annotated[SendFrom, BeforeValidator(addressed, json_schema_input_type=str | SendFrom)]],
@@ -144,6 +161,7 @@ class Variables(BaseModel):
     levels: dict[CheckId, Level] = Field({}, description="Another level for a check, or off.")
     probe: ProbeEntry = ProbeEntry.model_validate({})
     treat_as_public: Networks = Field([], description="Special networks that are public here.")
+    dnsbl: Blocklists = Field([], description="DNS lists that may be asked; none: nobody is asked.")
     lab: Word | None = Field(None, description="This inventory is a lab: embedded.")
     enabled: bool = Field(True, description="False: not judged, and listed as out of scope.")
     ipv6: Literal["none"] | None = Field(None, description="The host sends over IPv4 only.")
@@ -240,6 +258,7 @@ _MAPPINGS: dict[str, type[Part]] = {
     "submission": SubmissionEntry,
     "streams": StreamEntry,
     "waive": WaiveEntry,
+    "dnsbl": BlocklistEntry,
 }
 
 

@@ -73,6 +73,8 @@ def _mta(mta: Mta) -> Iterator[str]:
         yield _line("submission", _submission(mta.submission), _where(mta, "submission"))
     if mta.treat_as_public:
         yield _line("treat_as_public", ", ".join(mta.treat_as_public), _where(mta, "treat_as_public"))
+    if mta.blocklists:
+        yield _line("dnsbl", ", ".join(one.zone for one in mta.blocklists), _where(mta, "dnsbl"))
     if mta.tags:
         yield _line("tags", ", ".join(mta.tags), _where(mta, "tags"))
     for name in _NOT_SHOWN:
