@@ -26,6 +26,8 @@ CONFORMING = {
     "mail.domain.com",
     "tenants.example.net",
     "sends-well.example.net",
+    "mails-well.example.net",
+    "writes-well.example.net",
     "letters.example.net",
     "example.com",
     "example.net",

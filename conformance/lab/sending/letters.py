@@ -26,7 +26,10 @@ LONGEST_LINE = 998
 CLOCK_OFF = 3 * 86400
 _SIGNED = (b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to") * 2
 """Named once more than they are there, so that none can be added unseen (RFC 6376 section 8.15)."""
-_MIME = (b"mime-version", b"content-type", b"content-transfer-encoding", b"list-unsubscribe", b"list-unsubscribe-post")
+_MORE = (
+    *(b"mime-version", b"content-type", b"content-transfer-encoding", b"in-reply-to", b"references"),
+    *(b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
+)
 _FIELD = re.compile(rb"(?im)^(?P<name>[!-9;-~]+)[ \t]*:.*(?:\r\n[ \t].*)*\r\n")
 
 
@@ -65,7 +68,7 @@ class Signer:
 
     def sign(self, content: bytes, domain: str, conduct: Conduct) -> bytes:
         """Return a message with a signature in front of it (RFC 6376 section 5)."""
-        fields = [b"from"] if conduct.does(Wrong.SIGNS_LITTLE) else [*_SIGNED, *_present(content, _MIME)]
+        fields = [b"from"] if conduct.does(Wrong.SIGNS_LITTLE) else [*_SIGNED, *_present(content, _MORE)]
         signature: bytes = dkim.sign(
             content,
             conduct.selector.encode(),
