@@ -15,11 +15,13 @@ from conformance.facts.dnsbl import ListAnswers, Listings
 from conformance.facts.domain import MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
+from conformance.facts.mtasts import StrictTransport
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
+from conformance.facts.tlsrpt import ReportHosts, TlsReporting
 from conformance.facts.zone import Authorization, DomainZones
 from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
 from conformance.fleet.slots import Observed, Signing
@@ -233,6 +235,24 @@ def domain_zones(gathered: Gathered, domain: Domain) -> DomainZones:
 def authorization(gathered: Gathered, domain: Domain) -> Authorization:
     """The CAA records that count for the domain."""
     return cast(Authorization, gathered("authorization", domain))
+
+
+@pytest.fixture
+def strict_transport(gathered: Gathered, domain: Domain) -> StrictTransport:
+    """The record of MTA-STS of the domain."""
+    return cast(StrictTransport, gathered("strict_transport", domain))
+
+
+@pytest.fixture
+def tls_reporting(gathered: Gathered, domain: Domain) -> TlsReporting:
+    """The record of TLS reporting of the domain."""
+    return cast(TlsReporting, gathered("tls_reporting", domain))
+
+
+@pytest.fixture
+def report_hosts(gathered: Gathered, domain: Domain) -> ReportHosts:
+    """Where reports about TLS go, with what DNS says of it."""
+    return cast(ReportHosts, gathered("report_hosts", domain))
 
 
 @pytest.fixture

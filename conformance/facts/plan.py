@@ -22,6 +22,7 @@ from conformance.facts import (
     greeting,
     impostor,
     message,
+    mtasts,
     neighbours,
     participation,
     reshaped,
@@ -30,6 +31,7 @@ from conformance.facts import (
     servercert,
     sighted,
     spf,
+    tlsrpt,
     zone,
 )
 from conformance.facts.behaviours import BEHAVIOURS
@@ -113,6 +115,9 @@ FACTS: Mapping[str, Fact] = {
     "dmarc": Fact(dmarc.dmarc_walk, of=_author),
     "dmarc_reports": Fact(dmarc.report_destinations, of=_author),
     "mail_domains": Fact(domain.mail_domains),
+    "strict_transport": Fact(mtasts.strict_transport),
+    "tls_reporting": Fact(tlsrpt.tls_reporting),
+    "report_hosts": Fact(tlsrpt.report_hosts),
     "parked_spf": Fact(spf.spf_records, of=_senders),
     "parked_dmarc": Fact(dmarc.dmarc_walk),
     "parked_mail": Fact(domain.mail_domains),

@@ -17,11 +17,13 @@ _AREAS = {
     "dom": "Domain",
     "helo": "HELO",
     "ip": "Address",
+    "mtasts": "MTA-STS",
     "parked": "Parked",
     "srv": "SMTP",
+    "tlsrpt": "TLS-RPT",
 }
-_HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls")
-_DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "dom")
+_HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls", "dane")
+_DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "mtasts", "tlsrpt", "dom")
 _TAGS = {"undetermined": "u", "waived": "s", "not-applicable": "i"}
 """Short elements for runs of letters: a matrix has a hundred thousand of them."""
 _LINKED = ("fail", "known", "advice")

@@ -1,0 +1,52 @@
+"""The TXT record by which a domain that takes mail announces a policy about TLS (RFC 8461 3.1, RFC 8460 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from conformance.facts.answer import Answer
+from conformance.outcome import NotApplicable
+from conformance.reading.excerpt import listed, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """The TXT records at the name of a policy; those that are not meant as one are nobody's concern."""
+
+    answer: Answer
+    mx: Answer
+    """The MX records of the domain: one that takes no mail needs no policy."""
+    is_record: Callable[[str], bool]
+    is_near_miss: Callable[[str], bool]
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The texts that senders take for a record; with several none counts. Raises Undetermined."""
+        return tuple(text for text in self.answer.joined if self.is_record(text))
+
+    def faults(self, problems: Callable[[str], Iterable[str]]) -> list[str]:
+        """Return why what was published is not used; ``problems`` judges one record. Raises Undetermined.
+
+        Raises NotApplicable for a domain that publishes nothing and takes no mail.
+        """
+        records = self.records
+        if not records:
+            missed = [text for text in self.answer.joined if self.is_near_miss(text)]
+            if not missed:
+                self.need_mail()
+            return [f"{self.answer.question}: {quoted(text)} is not taken for a record" for text in missed]
+        if len(records) > 1:
+            texts = listed((quoted(text) for text in records), 3, joint=" and ")
+            return [f"{self.answer.question} has {len(records)} records, which discard each other: {texts}"]
+        return [f"{self.answer.question}: {problem}" for problem in problems(records[0])]
+
+    def need_mail(self) -> None:
+        """Raise NotApplicable for a domain to which no mail comes, and Undetermined."""
+        if not [name for _, name in self.mx.exchanges if name != "."]:
+            raise NotApplicable(f"{self.mx.name} has no MX record: no mail comes to it")
+
+    @property
+    def absence(self) -> str:
+        """What was answered in place of a record, for a sentence. Raises Undetermined."""
+        return f"{self.answer.question} answered {self.answer.describe()}"

@@ -1,0 +1,89 @@
+"""Where a domain wants reports of TLS failures, and whether they can arrive there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import lru_cache
+
+from conformance.facts.answer import Status
+from conformance.facts.domain import MailDomain, mail_domain
+from conformance.facts.policyrecord import PolicyRecord
+from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.store import Asker
+from conformance.fleet.model import Domain
+from conformance.outcome import NotApplicable, Undetermined, findings
+from conformance.reading import tlsrpt
+
+_MOST_ASKED = 10
+"""Destinations of one record that are looked up."""
+
+_parse = lru_cache(maxsize=1024)(tlsrpt.parse)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReporting:
+    """The record at ``_smtp._tls`` of a domain (RFC 8460 section 3)."""
+
+    domain: Domain
+    published: PolicyRecord
+
+    @property
+    def faults(self) -> list[str]:
+        """What keeps the record, or a part of it, from being used. Raises Undetermined."""
+        return self.published.faults(lambda text: _parse(text).problems)
+
+    @property
+    def destinations(self) -> tuple[tlsrpt.Destination, ...]:
+        """Where reports go. Raises Undetermined, and NotApplicable without exactly one record that says it."""
+        records = self.published.records
+        if len(records) != 1 or not (found := _parse(records[0]).destinations):
+            raise NotApplicable(f"{self.domain.name} has no usable record of TLS reporting, see tlsrpt.record")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHosts:
+    """The destinations of reports with what DNS says of each."""
+
+    destinations: tuple[tuple[tlsrpt.Destination, MailDomain | Forward], ...]
+    left_out: int = 0
+    """Destinations that were not looked up."""
+
+    @property
+    def deaf(self) -> list[str]:
+        """Destinations that no report can reach, and why. Raises Undetermined."""
+        found = findings(self.destinations, lambda one: _deafness(*one))
+        if not found and self.left_out:
+            raise Undetermined(f"{self.left_out} destinations of reports were not looked up")
+        return found
+
+
+def _deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward) -> str:
+    if isinstance(seen, Forward):
+        return "" if seen.resolves else f"{destination.host} has no address ({seen.describe()})"
+    if seen.mx.status is Status.FOUND and seen.null_mx:
+        return f"{destination.host} has a null MX"
+    if not seen.exists:
+        return f"{destination.host} does not exist (NXDOMAIN)"
+    return "" if seen.reachable else f"{destination.host} has neither MX nor A nor AAAA"
+
+
+async def tls_reporting(ask: Asker, domain: Domain) -> TlsReporting:
+    """Look the record up."""
+    answer, mx = await asyncio.gather(ask.dns(f"_smtp._tls.{domain.name}", "TXT"), ask.dns(domain.name, "MX"))
+    return TlsReporting(domain, PolicyRecord(answer, mx, tlsrpt.is_record, tlsrpt.near_miss))
+
+
+async def report_hosts(ask: Asker, domain: Domain) -> ReportHosts:
+    """Look up what takes the reports. Raises Undetermined, and NotApplicable where none are asked for."""
+    found = (await tls_reporting(ask, domain)).destinations
+    asked = found[:_MOST_ASKED]
+    looked = await asyncio.gather(*(_looked_up(ask, one) for one in asked))
+    return ReportHosts(tuple(zip(asked, looked, strict=True)), len(found) - len(asked))
+
+
+async def _looked_up(ask: Asker, destination: tlsrpt.Destination) -> MailDomain | Forward:
+    if destination.scheme == "https":
+        return await forward_of(ask, destination.host)
+    return await mail_domain(ask, destination.host)
