@@ -60,8 +60,8 @@ def test_dkim_unsub_signed(authentication: Authentication) -> None:
     if not authentication.message.named("list-unsubscribe-post"):
         raise NotApplicable("the message has no List-Unsubscribe-Post")
     fields = [field for field in _UNSUBSCRIBE if authentication.message.named(field)]
-    bare = [field for field in fields if field not in authentication.covered]
-    assert not bare, seen(f"not signed: {listed(bare)}")
+    bare = [field for field in fields if field not in authentication.sealed]
+    assert not bare, seen(f"no signature that holds covers {listed(bare, joint=' and ')}")
 
 
 _UNSUBSCRIBE = ("list-unsubscribe", "list-unsubscribe-post")

@@ -137,7 +137,7 @@ def test_dkim_all_valid(authentication: Authentication) -> None:
     if not authentication.holding():
         raise NotApplicable("no signature holds, see dkim.valid")
     failing = findings(authentication.signatures, lambda one: None if one.passes else one)
-    ours = [one for one in failing if one in authentication.ours]
+    ours = [one for one in failing if one in authentication.own]
     assert not failing, seen("; ".join(one.describe() for one in failing), at_most=None if ours else "info")
     authentication.all_verified()
 

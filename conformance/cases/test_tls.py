@@ -64,7 +64,8 @@ def _refusal(session: Session) -> str:
     "IN: must",
     "NCSC-NL: must",
     "RFC9325 3.1.1: should",
-    fix="Take TLS 1.2 and later only at {listener.id} (Postfix smtpd_tls_protocols = >=TLSv1.2, Exim openssl_options).",
+    fix="Take TLS 1.2 and later only at {listener.id} (Postfix 3.6 and later smtpd_tls_protocols = "
+    ">=TLSv1.2, before !SSLv2, !SSLv3, !TLSv1, !TLSv1.1; Exim openssl_options).",
 )
 def test_tls_in_versions(tls_session: Session) -> None:
     """Every listener takes TLS 1.2 or later and nothing older.

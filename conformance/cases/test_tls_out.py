@@ -39,7 +39,11 @@ def test_tls_out_used(encryption: Handshakes) -> None:
     "RFC9325 3.1.1: must",
     "NCSC-NL: info",
     "OR: info",
-    fix="Let the client speak TLS 1.2 and 1.3 (Postfix: smtp_tls_protocols = >=TLSv1.2, Exim: tls_require_ciphers).",
+    fix=(
+        "Let the client speak TLS 1.2 and 1.3 (Postfix 3.6 and later: smtp_tls_protocols = >=TLSv1.2, before: !SSLv2, "
+        "!SSLv3, !TLSv1, !TLSv1.1; likewise smtp_tls_mandatory_protocols. Exim: openssl_options; with GnuTLS "
+        "tls_require_ciphers)."
+    ),
 )
 def test_tls_out_12(tls_12: Handshakes) -> None:
     """Sessions come to TLS 1.2 or later.
@@ -67,7 +71,10 @@ def test_tls_out_13(tls_13: Handshakes) -> None:
 @check(
     "RFC8996 2: must",
     "RFC9325 5.2: info",
-    fix="Leave TLS 1.0 and 1.1 out (Postfix: smtp_tls_protocols = >=TLSv1.2), where clear text is not the alternative.",
+    fix=(
+        "Leave TLS 1.0 and 1.1 out where clear text is not the alternative (Postfix 3.6 and later: "
+        "smtp_tls_mandatory_protocols = >=TLSv1.2, before: !SSLv2, !SSLv3, !TLSv1, !TLSv1.1)."
+    ),
 )
 def test_tls_out_no_old(tls_10: Handshakes) -> None:
     """The client does not agree to TLS 1.0 or 1.1.
@@ -82,8 +89,8 @@ def test_tls_out_no_old(tls_10: Handshakes) -> None:
     "RFC9325 4.1, 4.2: must",
     "IN: info",
     fix=(
-        "Offer AEAD suites with ECDHE, and no NULL, EXPORT, RC4 or 3DES (Postfix: smtp_tls_ciphers = medium and "
-        "tls_medium_cipherlist of the default, Exim: tls_require_ciphers)."
+        "Offer AEAD suites with ECDHE, and no NULL, EXPORT, RC4 or 3DES (Postfix: smtp_tls_ciphers = medium, and "
+        "smtp_tls_exclude_ciphers = RC4, 3DES with OpenSSL before 1.1; Exim: tls_require_ciphers)."
     ),
 )
 def test_tls_out_ciphers(encryption: Handshakes) -> None:

@@ -162,13 +162,17 @@ class Authentication:
         return bool(findings(ways, lambda way: way()))
 
     @property
+    def own(self) -> tuple[Checked, ...]:
+        """The signatures of the author's organization."""
+        authors = {registrable(name) for name in self.authors} - {None}
+        return tuple(one for one in self.signatures if registrable(one.signature.domain) in authors)
+
+    @property
     def ours(self) -> tuple[Checked, ...]:
         """The signatures of the author's organization; all of them where none is. Raises NotApplicable without any."""
         if not self.signatures:
             raise NotApplicable("the message is not signed, see dkim.signed")
-        authors = {registrable(name) for name in self.authors} - {None}
-        own = tuple(one for one in self.signatures if registrable(one.signature.domain) in authors)
-        return own or self.signatures
+        return self.own or self.signatures
 
     @property
     def covered(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from conformance.reading.comments import without_comments
 from conformance.reading.message import Message
 from conformance.reading.mime import Structure
 
@@ -22,7 +23,7 @@ _NOBODY = re.compile(r"(?:.*[._-])?(?:no|do-?not|dont)[._-]?reply(?:[+._-].*)?",
 
 def keyword(message: Message) -> str:
     """Return the keyword of Auto-Submitted in lower case; empty where there is none."""
-    return re.sub(r"\(.*?\)", " ", message.text("Auto-Submitted")[:500]).partition(";")[0].strip().lower()
+    return without_comments(message.text("Auto-Submitted")[:500]).partition(";")[0].strip().lower()
 
 
 def is_report(parts: Structure) -> bool:

@@ -7,13 +7,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from conformance.reading import charsets, transfer
+from conformance.reading.comments import without_comments
 from conformance.reading.excerpt import quoted
 from conformance.reading.hostname import is_ip_text
 from conformance.reading.mime import Part, Structure
 
 __all__ = ["charset_fault", "encoding_faults", "link_fault", "version"]
 
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
 _SHORTENERS: Final = frozenset(
     {
         "bit.ly",
@@ -36,7 +36,7 @@ _SHORTENERS: Final = frozenset(
 
 def version(text: str) -> str:
     """Return what MIME-Version says, comments and blanks apart (RFC 2045 section 4)."""
-    return re.sub(r"[ \t\r\n]+", "", _COMMENT.sub("", text[:1000]))
+    return re.sub(r"[ \t\r\n]+", "", without_comments(text[:1000]))
 
 
 def charset_fault(part: Part) -> str:

@@ -37,6 +37,9 @@ _PYTHONS: Final = {
 }
 """Names that Python does not know or takes too narrowly, with the codec of what mail software writes under them."""
 
+_EXTENDED: Final = frozenset({"iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_3", "iso2022_jp_ext", "euc_jp"})
+"""Codecs without the vendors' rows, such as circled digits, which Japanese mail has every day."""
+
 _REGISTERED: Final = re.compile(
     r"""
     (?:ibm-?|cp|ccsid|csibm|csp?c)\d+[a-z0-9-]* | iso-ir-\d+[a-z0-9-]* | csiso[a-z0-9]+ | cs[a-z][a-z0-9]+
@@ -66,6 +69,8 @@ class Charset:
 
     name: str
     codec: str | None
+    extended: bool = False
+    """Whether mail software writes more under this name than Python's codec knows."""
 
 
 def lookup(name: str) -> Charset | None:
@@ -74,7 +79,7 @@ def lookup(name: str) -> Charset | None:
     if not lowered or len(lowered) > _LONGEST_NAME or not lowered.isascii() or "\0" in lowered:
         return None
     if (codec := _codec(_PYTHONS.get(lowered, lowered))) is not None:
-        return Charset(lowered, codec)
+        return Charset(lowered, codec, codec in _EXTENDED)
     return Charset(lowered, None) if _REGISTERED.fullmatch(lowered) else None
 
 
@@ -88,12 +93,17 @@ def _codec(name: str) -> str | None:
 
 
 def decoded(octets: bytes, charset: Charset) -> str | None:
-    """Return octets as text, None where Python has no codec. Raises UnicodeDecodeError where they do not fit."""
+    """Return octets as text, None where Python has no codec, or none wide enough.
+
+    Raises UnicodeDecodeError where the octets do not fit.
+    """
     if charset.codec is None:
         return None
     try:
         return octets.decode(charset.codec)
     except UnicodeDecodeError:
+        if charset.extended:
+            return None
         raise
     except UnicodeError as error:
         raise UnicodeDecodeError(charset.codec, octets[:1] or b"\0", 0, 1, str(error)) from None

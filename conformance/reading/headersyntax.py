@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
+from conformance.reading.comments import without_comments
 from conformance.reading.encodedword import EncodedWord, words
 from conformance.reading.excerpt import quoted
 from conformance.reading.mailbox import read_addresses
@@ -21,6 +22,7 @@ _PARAMETERS: Final = ("content-type", "content-disposition")
 _DECODED: Final = (*_ADDRESSES, "subject", "comments", "keywords", "content-description", "list-id", "thread-topic")
 _MOST_WORDS: Final = 500
 _FOLDED: Final = 78
+_LONGEST: Final = 4_096
 
 
 def attempt(read: Callable[[str], T], error: type[ValueError], text: str) -> T | str:
@@ -46,7 +48,8 @@ def misplaced_words(message: Message) -> tuple[list[str], list[str]]:
     wrong: list[str] = []
     slips: list[str] = []
     for field in message.fields:
-        if field.key in _NEVER and (found := words(field.text)):
+        # Comments may hold them, apart from those of Received.
+        if field.key in _NEVER and (found := words(field.text if field.key == "received" else _bare(field.text))):
             wrong.append(f"{field.name} has the encoded-word {quoted(found[0].raw, 80)}")
         elif field.key in _PARAMETERS and (found := words(field.text)):
             slips.append(f"{field.name} has the encoded-word {quoted(found[0].raw, 80)} in a parameter (see RFC 2231)")
@@ -57,6 +60,10 @@ def misplaced_words(message: Message) -> tuple[list[str], list[str]]:
                 elif mailbox.quoted and (found := words(mailbox.display)):
                     slips.append(f"{field.name} has the encoded-word {quoted(found[0].raw, 80)} inside quotes")
     return list(dict.fromkeys(wrong)), list(dict.fromkeys(slips))
+
+
+def _bare(text: str) -> str:
+    return without_comments(text[:_LONGEST])
 
 
 def broken_words(message: Message) -> tuple[list[str], list[str]]:

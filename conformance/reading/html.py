@@ -19,6 +19,7 @@ __all__ = ["Html", "host_of", "links", "read_html", "urls"]
 
 _LARGEST = 1 << 20
 _MOST_LINKS = 500
+_NEARBY = 200
 _SILENT = ("script", "style", "title", "template")
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
 _ATTRIBUTE = re.compile(r"([^\s=/\"'<>]+)(?:[ \t\r\n]*=[ \t\r\n]*(\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))?")
@@ -34,12 +35,17 @@ class Html:
     scripts: int
     """``<script>`` elements, attributes of events and ``javascript:`` links."""
     cut: bool = False
+    nearby: tuple[str, ...] = ()
+    """The words around each of the links, those of the link itself included."""
 
 
 class _Reader:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.links: list[tuple[str, list[str]]] = []
+        self.begun: list[int] = []
+        """Where in what was said each link begins."""
+        self.length = 0
         self.scripts = 0
         self.open = False
 
@@ -52,6 +58,7 @@ class _Reader:
             self.open = len(self.links) < _MOST_LINKS
             if self.open:
                 self.links.append((target, []))
+                self.begun.append(self.length)
         if name == "img" and attributes.get("alt"):
             self.text(attributes["alt"])
 
@@ -60,6 +67,7 @@ class _Reader:
 
     def text(self, data: str) -> None:
         self.said.append(data)
+        self.length += len(data) + 1
         if self.open:
             self.links[-1][1].append(data)
 
@@ -75,7 +83,12 @@ def read_html(text: str) -> Html:
         else:
             reader.start(tag[2].lower(), _attributes(tag[3]))
     shown = tuple((target, " ".join("".join(said).split())) for target, said in reader.links)
-    return Html(" ".join(reader.said), shown, reader.scripts, len(text) > _LARGEST)
+    said = " ".join(reader.said)
+    nearby = tuple(
+        " ".join(said[max(0, at - _NEARBY) : at + len(" ".join(link[1])) + _NEARBY].split())
+        for at, link in zip(reader.begun, reader.links, strict=True)
+    )
+    return Html(said, shown, reader.scripts, len(text) > _LARGEST, nearby)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from conformance.reading.comments import without_comments
+
 __all__ = ["ListField", "list_id", "read_list_field"]
 
 _LONGEST = 8_192
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
+_BRACKETED = re.compile(r"(<[^<>]*>)")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ID = re.compile(r"<([^<>\s]+)>\s*(?:\((?:[^()\\]|\\.)*\)\s*)?")
 _ID_BODY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)+")
@@ -28,7 +30,9 @@ class ListField:
 
 def read_list_field(text: str) -> ListField:
     """Read an unfolded field body (RFC 2369 section 2). What is no URI in angle brackets ends it."""
-    rest = _COMMENT.sub(" ", text[:_LONGEST]).strip(" \t\r\n")
+    pieces = _BRACKETED.split(text[:_LONGEST])
+    # A URI may hold parentheses.
+    rest = "".join(one if one.startswith("<") else without_comments(one) for one in pieces).strip(" \t\r\n")
     if rest.upper() == "NO":
         return ListField(())
     if not rest:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from conformance.reading.comments import CommentError, strict_without_comments
+
 __all__ = ["DateError", "MailDate", "read_date"]
 
 
@@ -39,7 +41,6 @@ _ZONES: Final = {
 }
 _LONGEST = 1000
 
-_COMMENT_PART = re.compile(r"[^()\\]+|\\.|[()\\]", re.DOTALL)
 _DATE = re.compile(
     r"(?:(?P<weekday>[A-Za-z]+)\s*(?P<comma>,)\s*)?(?P<day>\d{1,2})(?P<space>\s*)(?P<month>[A-Za-z]{3,9})\s*(?P<year>\d{2,6})"
     r"\s+(?P<hour>\d{1,2})\s*:\s*(?P<minute>\d{1,2})(?:\s*:\s*(?P<second>\d{1,2}))?\s*(?P<zone>[+-]\d{1,6}|[A-Za-z]+)?",
@@ -49,7 +50,10 @@ _DATE = re.compile(
 
 def read_date(text: str) -> MailDate:
     """Read an unfolded field body. Raises DateError."""
-    bare, commented = _without_comments(text[:_LONGEST])
+    try:
+        bare, commented = strict_without_comments(text[:_LONGEST])
+    except CommentError as error:
+        raise DateError(str(error)) from None
     bare = bare.strip(" \t\r\n")
     if not bare:
         raise DateError("it is empty")
@@ -69,22 +73,6 @@ def read_date(text: str) -> MailDate:
     if weekday and _DAYS.index(weekday.lower()) != moment.weekday():
         raise DateError(f"its day of the week is {weekday}, the date falls on {_DAYS[moment.weekday()].title()}")
     return MailDate(moment, tuple(obsolete))
-
-
-def _without_comments(text: str) -> tuple[str, bool]:
-    """Return a text with a blank for each comment, and whether there was one. Raises DateError."""
-    if "(" not in text and ")" not in text:
-        return text, False
-    depth, kept = 0, list[str]()
-    for part in _COMMENT_PART.finditer(text):
-        depth += (part[0] == "(") - (part[0] == ")")
-        if depth < 0:
-            raise DateError("a comment ends that never began")
-        if depth == 0:
-            kept.append(" " if part[0] == ")" else part[0])
-    if depth:
-        raise DateError("a comment does not end")
-    return "".join(kept), True
 
 
 def _year(digits: str, obsolete: list[str]) -> int:

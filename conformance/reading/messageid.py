@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from conformance.reading.comments import without_comments
 from conformance.reading.hostname import is_localhost, is_qualified
 from conformance.reading.orgdomain import known_tld
 
@@ -31,13 +32,12 @@ _LONGEST = 998
 _ATOMS = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+)*")
 _LITERAL = re.compile(r"\[[!-Z^-~]*\]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
 _ID = re.compile(r"<[^<>]{1,998}>")
 
 
 def read_id(text: str) -> MessageId:
     """Read an unfolded field body that holds one identifier. Raises MessageIdError."""
-    bare = _COMMENT.sub(" ", text[: _LONGEST * 2]).strip(" \t\r\n")
+    bare = without_comments(text[: _LONGEST * 2]).strip(" \t\r\n")
     if not bare:
         raise MessageIdError("it is empty")
     if not (bare.startswith("<") and bare.endswith(">")):

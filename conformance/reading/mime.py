@@ -10,6 +10,7 @@ from email.utils import collapse_rfc2231_value
 from types import MappingProxyType
 
 from conformance.reading import charsets, transfer
+from conformance.reading.comments import without_comments
 from conformance.reading.message import Field, Message, read
 
 __all__ = ["DEEPEST", "MOST_PARTS", "ContentType", "Part", "Structure", "read_type", "structure"]
@@ -19,13 +20,11 @@ DEEPEST = 10
 _LONGEST_VALUE = 4_096
 
 _TSPECIALS = r"\x00-\x20\x7f()<>@,;:\\\"/\[\]?="
-_COMMENT = r"\((?:[^()\\]|\\.)*\)"
-_BLANKS = rf"(?:[ \t]|{_COMMENT})*"
+_BLANKS = r"[ \t]*"
 _PARAMETER = re.compile(
     rf"{_BLANKS};{_BLANKS}([^{_TSPECIALS}]+)[ \t]*=[ \t]*(?:\"(?:[^\"\\]|\\.)*\"|[^{_TSPECIALS}]+)", re.DOTALL
 )
 _TYPE = re.compile(rf"{_BLANKS}([^{_TSPECIALS}]+)[ \t]*/[ \t]*([^{_TSPECIALS}]+)")
-_QUOTED_OR_COMMENT = re.compile(rf"\"(?:[^\"\\]|\\.)*\"|{_COMMENT}", re.DOTALL)
 _END = re.compile(rf"{_BLANKS};?{_BLANKS}")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _COMPOSITE = ("multipart", "message")
@@ -113,7 +112,7 @@ class Structure:
 
 def read_type(text: str) -> ContentType:
     """Read an unfolded Content-Type (RFC 2045 section 5.1, RFC 2231)."""
-    value = text[:_LONGEST_VALUE]
+    value = without_comments(text[:_LONGEST_VALUE])
     match = _TYPE.match(value)
     if match is None:
         return ContentType("text/plain", fault=f"{text[:60]!a} is no type/subtype")
@@ -132,8 +131,7 @@ def read_type(text: str) -> ContentType:
 def _parameters(value: str) -> dict[str, str]:
     """Return parameters by the library, which knows continuations and character sets (RFC 2231)."""
     whole = LibraryMessage()
-    bare = _QUOTED_OR_COMMENT.sub(lambda match: "" if match[0].startswith("(") else match[0], value)
-    whole["Content-Type"] = bare.encode("ascii", "replace").decode("ascii")
+    whole["Content-Type"] = value.encode("ascii", "replace").decode("ascii")
     try:
         found = whole.get_params(failobj=[], unquote=True)
         return {str(name).lower(): _collapsed(one) for name, one in found[1:]} if found else {}
@@ -198,11 +196,11 @@ class _Parts:
 
     def _encoding(self, message: Message, path: str) -> str:
         declared = self._single(message, "Content-Transfer-Encoding", path)
-        return re.sub(_COMMENT, "", declared.text[:200]).strip().lower() if declared else "7bit"
+        return without_comments(declared.text[:200]).strip().lower() if declared else "7bit"
 
     def _disposition(self, message: Message, path: str) -> str:
         declared = self._single(message, "Content-Disposition", path)
-        return declared.text[:200].partition(";")[0].strip().lower() if declared else ""
+        return without_comments(declared.text[:200]).partition(";")[0].strip().lower() if declared else ""
 
     def _composite(self, part: Part, path: str) -> None:
         if part.encoding in ("quoted-printable", "base64") and part.type.name != "message/global":

@@ -15,6 +15,7 @@ __all__ = ["ONE_CLICK", "body_links", "doubled_fields", "field_faults", "says_so
 
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 """What List-Unsubscribe-Post says (RFC 8058 section 3.1)."""
+_NEARBY: Final = 200
 LIST_FIELDS: Final = ("Help", "Unsubscribe", "Subscribe", "Post", "Owner", "Archive")
 
 _WORDS = re.compile(
@@ -44,17 +45,18 @@ def field_faults(message: Message) -> list[str]:
 
 def body_links(parts: Structure) -> tuple[tuple[str, str], ...]:
     """Return the links that people see, each with the text around it."""
-    shown = [link for part in parts.of_type("text/html") for link in read_html(part.text).links]
+    read = [read_html(part.text) for part in parts.of_type("text/html")]
+    shown = [(link[0], near) for one in read for link, near in zip(one.links, one.nearby, strict=True)]
     for part in parts.of_type("text/plain"):
         text = part.text[: 1 << 20]
-        shown += [(url, _before(text, url)) for url in urls(text)]
+        shown += [(url, _around(text, url)) for url in urls(text)]
     return tuple(link for link in shown if link[0].lower().startswith(("http://", "https://", "mailto:")))
 
 
-def _before(text: str, url: str) -> str:
-    """Return the words before an address in plain text, which say what it is for."""
+def _around(text: str, url: str) -> str:
+    """Return the words around an address in plain text, which say what it is for."""
     at = text.find(url)
-    return text[max(0, at - 200) : at]
+    return f"{text[max(0, at - _NEARBY) : at]} {text[at + len(url) : at + len(url) + _NEARBY]}"
 
 
 def says_so(links: Sequence[tuple[str, str]], uris: Sequence[str]) -> bool:

@@ -137,3 +137,20 @@ def test_bounces_count_for_their_greeting_or_their_signature() -> None:
     assert verdict(rule, came({"mx1.example.com TXT": ["v=spf1 -all"]}, sender="")).said == FINDING
     assert verdict(rule, came(sender="", helo="[203.0.113.1]")).said == PASS
     assert verdict(rule, came(sender="x@example.com")).said == NOT_APPLICABLE
+
+
+ONE_CLICK = {"List-Unsubscribe": "<https://example.com/u>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def test_any_signature_that_holds_may_cover_the_way_out() -> None:
+    zone = {"s1._domainkey.example.net TXT": [f"v=DKIM1; p={KEY}"]}
+    own = {"less": ["list-unsubscribe", "list-unsubscribe-post"]}
+    provider = {"domain": "example.net"}
+    assert judged("dkim.unsub-signed", zone, header=ONE_CLICK, sign=[own, provider]).said == PASS
+    assert judged("dkim.unsub-signed", zone, header=ONE_CLICK, sign=[own]).said == FINDING
+
+
+def test_foreign_signatures_that_fail_are_worth_a_note_alone() -> None:
+    zone = {"s1._domainkey.example.net TXT": [f"v=DKIM1; p={KEY}"], "s1._domainkey.example.org TXT": ["v=DKIM1; p="]}
+    found = judged("dkim.all-valid", zone, sign=[{"domain": "example.net"}, {"domain": "example.org"}])
+    assert (found.said, found.at_most) == (FINDING, "info")
