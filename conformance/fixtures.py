@@ -21,7 +21,9 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
+from conformance.facts.survey import NameServers, Survey
 from conformance.facts.tlsrpt import ReportHosts, TlsReporting
+from conformance.facts.validity import Validity
 from conformance.facts.zone import Authorization, DomainZones
 from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
 from conformance.fleet.slots import Observed, Signing
@@ -136,6 +138,18 @@ def reverse_zone(gathered: Gathered, address: Address) -> ReverseZone:
 
 
 @pytest.fixture
+def reverse_survey(gathered: Gathered, address: Address) -> Survey | None:
+    """What each server of the reverse zone of the address says; None where they are not asked."""
+    return cast("Survey | None", gathered("reverse_survey", address))
+
+
+@pytest.fixture
+def reverse_validity(gathered: Gathered, address: Address) -> Validity:
+    """Whether DNSSEC protects the PTR records of the address, or stands in the way."""
+    return cast(Validity, gathered("reverse_validity", address))
+
+
+@pytest.fixture
 def forward(gathered: Gathered, address: Address) -> ForwardNames:
     """The PTR names of the address with the addresses of each."""
     return cast(ForwardNames, gathered("forward", address))
@@ -229,6 +243,18 @@ def list_answers(gathered: Gathered, blocklist: Blocklist) -> ListAnswers:
 def domain_zones(gathered: Gathered, domain: Domain) -> DomainZones:
     """The zones of the From domain and the envelope domain, with their name servers."""
     return cast(DomainZones, gathered("domain_zones", domain))
+
+
+@pytest.fixture
+def name_servers(gathered: Gathered, domain: Domain) -> NameServers:
+    """What each server of the zones of the domain says."""
+    return cast(NameServers, gathered("name_servers", domain))
+
+
+@pytest.fixture
+def domain_validity(gathered: Gathered, domain: Domain) -> Validity:
+    """Whether DNSSEC protects the zone of the domain, or stands in the way."""
+    return cast(Validity, gathered("domain_validity", domain))
 
 
 @pytest.fixture

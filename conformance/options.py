@@ -143,6 +143,21 @@ OPTIONS: tuple[Option, ...] = (
         "FILE",
         many=True,
     ),
+    Option(
+        "authoritative",
+        "Ask every name server of each zone as well, so that one that fails or lags behind is found.",
+        flag=True,
+        default=False,
+    ),
+    Option(
+        "authoritative-port",
+        "Port of authoritative name servers; another than 53 in a laboratory only.",
+        "N",
+        default=53.0,
+        number=True,
+        least=1,
+        whole=True,
+    ),
     Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True, least=0.01),
     Option(
         "dns-retries",

@@ -282,6 +282,8 @@ class Run:
             dns_timeout=settings["dns-timeout"],
             dns_retries=int(settings["dns-retries"]),
             dns_rate=settings["dns-rate"],
+            authoritative=settings["authoritative"],
+            authoritative_port=int(settings["authoritative-port"]),
             smtp_timeout=settings["smtp-timeout"],
             smtp_sessions=int(settings["smtp-sessions"]),
             overlays=overlays_of(settings),

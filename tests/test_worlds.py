@@ -19,13 +19,15 @@ from tests import worlds
 def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[dict[str, Any]]]:
     """Run the checks against a world. Returns exit status and results."""
     listeners = [parse_listener(one) for one in world.listeners]
-    with serve_world(world.zones, listeners, world.faults) as served:
+    with serve_world(world.zones, listeners, world.faults, world.servers) as served:
         (folder / "hosts.yml").write_text(world.inventory(dict(served.ports), folder))
         world.captured(folder)
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
         command += [f"--resolver={served.resolver}", f"--report-dir={folder / 'report'}", "--ehlo=probe.example.com"]
         command += ["--dns-timeout=1", "--dns-retries=0", "--smtp-timeout=2", *world.options]
+        if world.servers:
+            command += ["--authoritative", f"--authoritative-port={served.resolver.rpartition(':')[2]}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     results = folder / "report" / "results.json"
     assert results.exists(), done.stdout + done.stderr

@@ -9,6 +9,8 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.scripts import mixed_label
 
 if TYPE_CHECKING:
+    from conformance.facts.survey import NameServers
+    from conformance.facts.validity import Validity
     from conformance.facts.zone import Authorization, DomainZones
     from conformance.fleet.model import Domain
 
@@ -31,15 +33,45 @@ def test_dom_soa(domain_zones: DomainZones) -> None:
 @check(
     "IN: should",
     "RFC1912 2.8: should",
-    fix="Have at least two name servers at different addresses: <zone>. IN NS <second server>, at its parent as well.",
+    fix=(
+        "Have at least two name servers at different addresses (<zone>. IN NS <second server>, at its parent as well) "
+        "that all load the zone, answer with authority over UDP and TCP, and follow the primary (NOTIFY, refresh)."
+    ),
 )
-def test_dom_ns_health(domain_zones: DomainZones) -> None:
-    """The zones of the domains in From and in the envelope have two name servers or more.
+def test_dom_ns_health(domain_zones: DomainZones, name_servers: NameServers) -> None:
+    """The zones of the domains in From and in the envelope have two name servers or more, which all serve them alike.
 
-    While the only one is down, nobody can check who may send.
+    While one is down, lame or behind, some receivers see records that others do not see.
     """
     lonely = domain_zones.lonely
     assert not lonely, seen("; ".join(lonely))
+    lame = name_servers.lame
+    assert not lame, seen("; ".join(lame), aspect="lame")
+    deaf = name_servers.deaf
+    assert not deaf, seen("; ".join(deaf), aspect="tcp")
+    serials = name_servers.serials
+    assert not serials, seen("; ".join(serials), at_most="info", aspect="serial")
+
+
+@check(
+    "RFC4035 2.2: should",
+    "IN: must",
+    "NCSC: info",
+    fix=(
+        "Sign the zone of {domain.name} and publish its DS record at the parent; where validation fails, renew the "
+        "signatures, or let the DS record at the parent match a key of the zone."
+    ),
+)
+def test_dom_dnssec(domain_validity: Validity) -> None:
+    """The zone of the domain is signed, and what it says validates.
+
+    Receivers that validate see nothing of a zone whose signatures fail: no SPF, no DKIM, no MX.
+    """
+    answer = domain_validity.answer
+    assert not domain_validity.bogus, seen(
+        f"{answer.question}: {answer.rcode}, and an answer without validation (CD): bogus", aspect="bogus"
+    )
+    assert domain_validity.signed, seen(domain_validity.describe(), at_most="info", aspect="unsigned")
 
 
 @check(

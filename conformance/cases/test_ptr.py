@@ -11,6 +11,8 @@ from conformance.reading.orgdomain import known_tld, registrable, special_use, t
 
 if TYPE_CHECKING:
     from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
+    from conformance.facts.survey import Survey
+    from conformance.facts.validity import Validity
     from conformance.fleet.model import Address
 
 RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.proper_name}."
@@ -53,7 +55,7 @@ def test_ptr_exists(ptr: ReverseName, address: Address) -> None:
         "{address.reverse_name} with an error."
     ),
 )
-def test_ptr_answers(reverse_zone: ReverseZone) -> None:
+def test_ptr_answers(reverse_zone: ReverseZone, reverse_survey: Survey | None) -> None:
     """The reverse zone of every sending address answers.
 
     While its name servers answer with an error, receivers defer mail from the address.
@@ -61,6 +63,33 @@ def test_ptr_answers(reverse_zone: ReverseZone) -> None:
     assert not reverse_zone.broken, seen(
         f"{reverse_zone.answer.question}: {reverse_zone.answer.error or reverse_zone.answer.rcode}"
     )
+    if reverse_survey is None:
+        return
+    lame = reverse_survey.lame
+    assert not lame, seen("; ".join(lame), aspect="lame")
+    differing = reverse_survey.differing
+    assert not differing, seen(differing, at_most="should", aspect="stale")
+
+
+@check(
+    "IN: info",
+    "RFC8601 3: info",
+    fix=(
+        "Ask the operator of the reverse zone of {address.ip} to renew its signatures, or to let the DS record at the "
+        "parent match a key of the zone."
+    ),
+)
+def test_ptr_dnssec_ok(reverse_validity: Validity) -> None:
+    """The PTR records of the address validate where the reverse zone is signed.
+
+    Receivers that validate defer mail from an address whose reverse zone fails.
+    """
+    answer = reverse_validity.answer
+    assert not reverse_validity.bogus, seen(
+        f"{answer.question}: {answer.rcode}, and an answer without validation (CD): bogus"
+    )
+    if not reverse_validity.signed:
+        raise NotApplicable(f"the reverse zone is not signed ({reverse_validity.describe()})")
 
 
 @check(

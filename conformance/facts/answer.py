@@ -26,7 +26,8 @@ class Answer:
     Names are presentation text without the final dot, in the case the server sent, with ``\DDD`` escapes
     (RFC 1035 section 5.1). ``name`` is the question: lower case, without final dot. ``ABSENT`` is NXDOMAIN or
     NODATA from a server that answered; everything else without records is ``UNDETERMINED``, with the reason in
-    ``error`` and in ``cause`` the text shared by all questions that failed for the same reason.
+    ``error`` and in ``cause`` the text shared by all questions that failed for the same reason. ``rdtype`` says also
+    how it was asked where that was not the usual way: ``SOA @192.0.2.1`` of one server, ``SOA +cdflag`` unvalidated.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Answer:
     cause: str = ""
     authenticated: bool = False
     """Whether the resolver says that it has validated the answer (AD, RFC 4035 section 3.2.3)."""
+    authoritative: bool = False
+    """Whether a server that was asked directly answers with authority (AA, RFC 1035 section 4.1.1)."""
     zone: str = ""
     """Answers to questions for SOA: the zone that the last name lies in, where the reply tells."""
 

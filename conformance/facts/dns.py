@@ -75,8 +75,8 @@ class Resolver:
         )
         self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
-        self._answers: dict[tuple[str, RdataType], Answer] = {}
-        self._asked: set[tuple[str, RdataType]] = set()
+        self._answers: dict[tuple[str, RdataType, bool], Answer] = {}
+        self._asked: set[tuple[str, RdataType, bool]] = set()
         self._steps: dict[Question, Step] = {}
         self._flights: dict[Question, _Flight] = {}
         self._tasks: set[asyncio.Task[Step]] = set()
@@ -107,23 +107,24 @@ class Resolver:
         """Number of distinct questions that :meth:`ask` was called with."""
         return len(self._asked)
 
-    async def ask(self, name: str, rdtype: str) -> Answer:
+    async def ask(self, name: str, rdtype: str, *, checking: bool = True) -> Answer:
         """Return the answer to a question, the same one each time.
 
         ``name`` is presentation text (RFC 1035 section 5.1). What can be no name in the DNS is ``ABSENT`` with the
-        rcode ``NOTANAME``. CNAME records are followed, unless the question is for them. Raises ValueError for an
+        rcode ``NOTANAME``. CNAME records are followed, unless the question is for them. Without ``checking`` a resolver
+        is asked for what it cannot validate, too (CD, RFC 4035 section 3.2.2). Raises ValueError for an
         unknown record type and RuntimeError after closing; whatever the network does is an answer.
         """
         if self._closed:
             raise RuntimeError("the resolver is closed")
-        key = canonical(name), parse_type(rdtype)
+        key = canonical(name), parse_type(rdtype), checking
         self._asked.add(key)
         if key not in self._answers:
             answer = await self._answer(*key)
             self._answers.setdefault(key, answer)
         return self._answers[key]
 
-    async def _answer(self, text: str, rdtype: RdataType) -> Answer:
+    async def _answer(self, text: str, rdtype: RdataType, checking: bool) -> Answer:
         try:
             chain = [parse_name(text)]
         except ValueError as error:
@@ -131,7 +132,7 @@ class Resolver:
             return Answer(text, shown, Status.ABSENT, "NOTANAME", error=str(error))
         steps: list[Step] = []
         while True:
-            steps.append(await self._step(Question.of(chain[-1], rdtype)))
+            steps.append(await self._step(Question.of(chain[-1], rdtype, checking=checking)))
             for target in steps[-1].chain:
                 if target in chain:
                     return _undetermined(text, steps, "CNAME loop")

@@ -48,6 +48,9 @@ class Limits:
     dns_rate: float = 1000.0
     smtp_timeout: float = 10.0
     smtp_sessions: int = 20
+    authoritative: bool = False
+    """Whether authoritative name servers are asked as well, each by itself."""
+    authoritative_port: int = 53
     overlays: tuple[str, ...] = ()
     """What is proposed and answers before live DNS, as :mod:`conformance.facts.overlays` reads it."""
     campaign: Campaign | None = None
@@ -100,7 +103,9 @@ async def _gather(
     async with resolver, contextlib.AsyncExitStack() as ends:
         dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
         trier = await ends.enter_async_context(_trier(wanted, fleet, store, limits, gathering, resolver))
-        live = Live(store, resolver, await _prober(limits, resolver) if dials else None, trier)
+        authorities = await ends.enter_async_context(_authorities(limits)) if limits.authoritative else None
+        store.authoritative = gathering.authoritative = limits.authoritative
+        live = Live(store, resolver, await _prober(limits, resolver) if dials else None, trier, authorities)
         work = asyncio.gather(*(_build(one, live, fleet, gathering) for one in wanted))
         watcher = asyncio.create_task(_watch(store, resolver, trier, progress))
         try:
@@ -108,7 +113,7 @@ async def _gather(
         finally:
             watcher.cancel()
             await live.stop()
-            gathering.queries = resolver.queries
+            gathering.queries = resolver.queries + (authorities.queries if authorities else 0)
             await asyncio.gather(watcher, return_exceptions=True)
 
 
@@ -133,6 +138,14 @@ async def _trier(
         resolve=_resolving(resolver),
     ) as trier:
         yield trier
+
+
+def _authorities(limits: Limits) -> Any:
+    from conformance.facts.authorities import Authorities
+
+    return Authorities(
+        timeout=limits.dns_timeout, retries=limits.dns_retries, port=limits.authoritative_port, zone_of=zone_of
+    )
 
 
 async def _prober(limits: Limits, resolver: Any) -> Any:

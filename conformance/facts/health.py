@@ -21,8 +21,8 @@ def failing(store: Store) -> str:
     asked: Counter[str] = Counter()
     open_: Counter[str] = Counter()
     for answer in store.answers.values():
-        if answer.layer != "live":
-            # What proposed DNS leaves open is no fault of a resolver.
+        if answer.layer != "live" or "@" in answer.rdtype:
+            # What proposed DNS or an authoritative server leaves open is no fault of a resolver.
             continue
         asked[answer.server] += 1
         open_[answer.server] += answer.status is Status.UNDETERMINED

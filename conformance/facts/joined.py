@@ -28,6 +28,7 @@ def joined(stores: Sequence[Store]) -> tuple[Store, list[str]]:
                     if known.status is Status.UNDETERMINED:
                         kept[key] = seen
         whole.servers |= store.servers
+        whole.authoritative |= store.authoritative
     whole.sort()
     return whole, list(differing)
 
@@ -52,6 +53,7 @@ def gathered(parts: Sequence[Gathering]) -> Gathering:
         notes=each(part.notes for part in parts),
         defects=each(part.defects for part in parts),
         overlays=tuple(each(part.overlays for part in parts)),
+        authoritative=any(part.authoritative for part in parts),
     )
 
 

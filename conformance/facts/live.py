@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from conformance.facts import captured
 from conformance.facts.answer import Answer
+from conformance.facts.authorities import unasked
 from conformance.facts.session import End, Session
-from conformance.facts.store import Store, canonical, key_of
+from conformance.facts.store import UNCHECKED, Store, canonical, directly, key_of
 from conformance.facts.trial import State, Trial
 from conformance.fleet.model import Listener, Probe
 
 if TYPE_CHECKING:
+    from conformance.facts.authorities import Authorities
     from conformance.facts.campaign import Trier
     from conformance.facts.dns import Resolver
     from conformance.facts.smtp import Prober
@@ -25,11 +28,20 @@ V = TypeVar("V")
 class Live:
     """An asker over a resolver, a prober and what makes hosts send.
 
-    ``prober`` is None where no SMTP session may be opened, ``trier`` where nobody is made to send.
+    ``prober`` is None where no SMTP session may be opened, ``trier`` where nobody is made to send, ``authorities``
+    where authoritative servers are not asked.
     """
 
-    def __init__(self, store: Store, resolver: Resolver, prober: Prober | None, trier: Trier | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        resolver: Resolver,
+        prober: Prober | None,
+        trier: Trier | None = None,
+        authorities: Authorities | None = None,
+    ) -> None:
         self.store = store
+        self._authorities = authorities
         self._resolver = resolver
         self._prober = prober
         self._trier = trier
@@ -43,6 +55,28 @@ class Live:
         if (known := self.store.answers.get(key)) is not None:
             return known
         return await _once(self._dns, key, lambda: self._ask(*key))
+
+    async def unchecked(self, name: str, rdtype: str) -> Answer:
+        """Ask the resolver for what it cannot validate, too, once."""
+        key = canonical(name), f"{rdtype} {UNCHECKED}"
+        if (known := self.store.answers.get(key)) is not None:
+            return known
+        return await _once(self._dns, key, lambda: self._ask_unchecked(key[0], rdtype))
+
+    async def direct(self, server: str, name: str, rdtype: str, *, tcp: bool = False) -> Answer:
+        """Ask one authoritative server, once for each question."""
+        key = canonical(name), directly(server, rdtype, tcp=tcp)
+        if (known := self.store.answers.get(key)) is not None:
+            return known
+        authorities = self._authorities
+        if authorities is None:
+            return unasked(*key)
+        return await _once(self._dns, key, lambda: self._ask_directly(authorities, server, key[0], rdtype, tcp))
+
+    @property
+    def authoritative(self) -> bool:
+        """Whether authoritative servers are asked."""
+        return self._authorities is not None
 
     async def smtp(self, listener: Listener) -> Session:
         """Dial a listener, once."""
@@ -70,6 +104,13 @@ class Live:
 
     async def _ask(self, name: str, rdtype: str) -> Answer:
         return self.store.add(await self._resolver.ask(name, rdtype))
+
+    async def _ask_unchecked(self, name: str, rdtype: str) -> Answer:
+        answer = await self._resolver.ask(name, rdtype, checking=False)
+        return self.store.add(replace(answer, rdtype=f"{rdtype} {UNCHECKED}"))
+
+    async def _ask_directly(self, authorities: Authorities, server: str, name: str, rdtype: str, tcp: bool) -> Answer:
+        return self.store.add(await authorities.ask(server, name, rdtype, tcp=tcp))
 
     async def _dial(self, listener: Listener) -> Session:
         if self._prober is None:

@@ -31,7 +31,9 @@ from conformance.facts import (
     servercert,
     sighted,
     spf,
+    survey,
     tlsrpt,
+    validity,
     zone,
 )
 from conformance.facts.behaviours import BEHAVIOURS
@@ -121,6 +123,10 @@ FACTS: Mapping[str, Fact] = {
     "parked_spf": Fact(spf.spf_records, of=_senders),
     "parked_dmarc": Fact(dmarc.dmarc_walk),
     "parked_mail": Fact(domain.mail_domains),
+    "reverse_survey": Fact(survey.reverse_survey),
+    "name_servers": Fact(survey.name_servers),
+    "domain_validity": Fact(validity.domain_validity),
+    "reverse_validity": Fact(validity.reverse_validity),
     "parked_key": Fact(dkim.parked_key),
     "domain_zones": Fact(zone.domain_zones),
     "authorization": Fact(zone.authorization),

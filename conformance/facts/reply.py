@@ -41,12 +41,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a reply came from: server, ``udp`` or ``tcp``, milliseconds, and the zone the question belongs to."""
+    """Where a reply came from: server, ``udp`` or ``tcp``, milliseconds, and the zone the question belongs to.
+
+    ``authority`` says that the server was asked for what it knows itself.
+    """
 
     server: str
     transport: str
     ms: float
     zone: str
+    authority: bool = False
 
 
 def understand(reply: Message, question: Question, origin: Origin) -> Step:
@@ -69,6 +73,7 @@ def understand(reply: Message, question: Question, origin: Origin) -> Step:
         ms=origin.ms,
         at=now(),
         authenticated=bool(reply.flags & dns.flags.AD),
+        authoritative=origin.authority and bool(reply.flags & dns.flags.AA),
         zone=_zone(reply, last, bool(records)) if question.rdtype == RdataType.SOA else "",
     )
     if trouble := _trouble(reply, bool(records), bool(links), origin):

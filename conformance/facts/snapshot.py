@@ -41,13 +41,15 @@ class Snapshot:
     defects: tuple[str, ...] = ()
     overlays: tuple[str, ...] = ()
     """What was proposed and answered before live DNS; empty when all was live."""
+    authoritative: bool = False
+    """Whether authoritative servers were asked as well."""
     answers: tuple[Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
 
     def store(self) -> Store:
         """Return the observations as a store."""
-        store = Store()
+        store = Store(authoritative=self.authoritative)
         for answer in self.answers:
             store.add(answer)
         store.sessions.update((session.id, session) for session in self.sessions)
@@ -65,6 +67,7 @@ class Snapshot:
             list(self.notes),
             list(self.defects),
             self.overlays,
+            self.authoritative,
         )
 
 
@@ -81,6 +84,7 @@ class Gathering:
     defects: list[str] = field(default_factory=list)
     """Facts that an error in mailconform kept from being gathered, each with that error."""
     overlays: tuple[str, ...] = ()
+    authoritative: bool = False
 
 
 @cache
@@ -102,6 +106,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         notes=tuple(gathering.notes),
         defects=tuple(gathering.defects),
         overlays=gathering.overlays,
+        authoritative=gathering.authoritative,
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
         trials=tuple(store.trials.values()),

@@ -20,9 +20,18 @@ def canonical(name: str) -> str:
     return (lowered if lowered.endswith(("..", "\\.")) else lowered.removesuffix(".")) or "."
 
 
+def directly(server: str, rdtype: str, *, tcp: bool) -> str:
+    """Return how answers of one server are told from those of the resolver, in the words of dig: ``SOA @192.0.2.1``."""
+    return f"{rdtype} @{server} +tcp" if tcp else f"{rdtype} @{server}"
+
+
 def key_of(probe: Probe, name: str) -> tuple[str, str, str]:
     """Return the key of a trial of a probe."""
     return probe.stream.id, name, str(probe.source or "")
+
+
+UNCHECKED = "+cdflag"
+"""What is added to the type of records that were asked for without validation, in the words of dig."""
 
 
 class Asker(Protocol):
@@ -30,6 +39,19 @@ class Asker(Protocol):
 
     async def dns(self, name: str, rdtype: str) -> Answer:
         """Ask for the records of one type at one name."""
+        ...
+
+    async def unchecked(self, name: str, rdtype: str) -> Answer:
+        """Ask for records whether or not the resolver can validate them; ``rdtype`` of the answer ends in +cdflag."""
+        ...
+
+    async def direct(self, server: str, name: str, rdtype: str, *, tcp: bool = False) -> Answer:
+        """Ask one authoritative server, by its address; see :mod:`conformance.facts.authorities`."""
+        ...
+
+    @property
+    def authoritative(self) -> bool:
+        """Whether authoritative servers are asked in this run."""
         ...
 
     async def smtp(self, listener: Listener) -> Session:
@@ -55,6 +77,8 @@ class Store:
 
     servers: set[str] = field(default_factory=set)
     """Name servers that answered a question: found, or not there."""
+    authoritative: bool = False
+    """Whether authoritative servers were asked, each by itself."""
 
     def add(self, answer: Answer) -> Answer:
         """Keep an answer."""
@@ -65,7 +89,7 @@ class Store:
 
     def known(self) -> Store:
         """Return what was observed, without what could not be: that is to be asked again."""
-        store = Store()
+        store = Store(authoritative=self.authoritative)
         for answer in self.answers.values():
             if answer.status is not Status.UNDETERMINED:
                 store.add(answer)
@@ -95,6 +119,19 @@ class Recorded:
             return Answer(key[0], rdtype, Status.UNDETERMINED, "UNASKED", error=text, cause=text)
         self.asked.append(f"dns:{answer.question}")
         return answer
+
+    async def unchecked(self, name: str, rdtype: str) -> Answer:
+        """Return the stored answer to a question that was asked without validation."""
+        return await self.dns(name, f"{rdtype} {UNCHECKED}")
+
+    async def direct(self, server: str, name: str, rdtype: str, *, tcp: bool = False) -> Answer:
+        """Return the stored answer of one server."""
+        return await self.dns(name, directly(server, rdtype, tcp=tcp))
+
+    @property
+    def authoritative(self) -> bool:
+        """Whether authoritative servers were asked."""
+        return self.store.authoritative
 
     async def smtp(self, listener: Listener) -> Session:
         """Return the stored session; a listener that was never dialled is undetermined."""

@@ -73,8 +73,9 @@ class Limits:
 class Upstream:
     """A name server with its sockets and what is known of its health. ``queries`` counts what was sent."""
 
-    def __init__(self, server: Server, limits: Limits) -> None:
+    def __init__(self, server: Server, limits: Limits, *, recursion: bool = True) -> None:
         self.server = server
+        self._recursion = recursion
         self.queries = 0
         self._limits = limits
         self._pause = _PAUSE_IN_ROUNDS * limits.timeout * limits.tries
@@ -86,8 +87,8 @@ class Upstream:
         self._canary: asyncio.Task[Message | Trouble] | None = None
         self._answered_before = Question.of(dns.name.root, RdataType.NS)
 
-    async def step(self, question: Question) -> Step:
-        """Ask one question, or say at once that asking is no use."""
+    async def step(self, question: Question, *, tcp: bool = False) -> Step:
+        """Ask one question, or say at once that asking is no use. ``tcp`` asks over TCP alone."""
         zone = self._zone(question)
         async with zone.place(question.text):
             if trouble := self._refuses(zone):
@@ -97,7 +98,7 @@ class Upstream:
                     return self._unasked(question, trouble)
                 self._circuit.begin(_clock())
                 zone.begin(_clock())
-                return await self._ask(question, zone)
+                return await self._ask(question, zone, tcp)
 
     async def close(self) -> None:
         """Stop what is under way and close the sockets."""
@@ -116,11 +117,11 @@ class Upstream:
     def _refuses(self, zone: Zone) -> Trouble | None:
         return self._circuit.refuses(_clock()) or zone.refuses(_clock())
 
-    async def _ask(self, question: Question, zone: Zone) -> Step:
+    async def _ask(self, question: Question, zone: Zone, tcp: bool) -> Step:
         start = _clock()
-        transport, reply = await self._exchange(question, edns=True)
+        transport, reply = await self._exchange(question, edns=True, tcp=tcp)
         if isinstance(reply, Message) and reply.rcode() in _NO_EDNS:
-            transport, reply = await self._exchange(question, edns=False)
+            transport, reply = await self._exchange(question, edns=False, tcp=tcp)
         ms = round((_clock() - start) * 1000, 3)
         if isinstance(reply, Trouble) and transport == "udp":
             blamed = await self._blame(question, zone, reply, start)
@@ -129,14 +130,16 @@ class Upstream:
         zone.answered(_clock())
         if isinstance(reply, Trouble):
             return self._failed(question, reply, reply.text, ms)
-        step = understand(reply, question, Origin(str(self.server), transport, ms, zone.key))
+        step = understand(reply, question, Origin(str(self.server), transport, ms, zone.key, not self._recursion))
         if step.usable:
             self._answered_before = question
         return step
 
-    async def _exchange(self, question: Question, *, edns: bool) -> tuple[str, Message | Trouble]:
+    async def _exchange(self, question: Question, *, edns: bool, tcp: bool) -> tuple[str, Message | Trouble]:
         """Return the reply, or why there is none, and the transport that decided it."""
-        query = make_query(question, edns=edns)
+        query = make_query(question, edns=edns, recursion=self._recursion)
+        if tcp:
+            return "tcp", await self._stream(query, question)
         reply = await self._datagrams(query, self._limits.tries)
         if isinstance(reply, Message) and reply.flags & dns.flags.TC:
             return "tcp", await self._stream(query, question)
@@ -246,7 +249,7 @@ class Upstream:
         if self._circuit.trouble:
             return False
         if self._canary is None or self._canary.done():
-            query = make_query(self._answered_before, edns=True)
+            query = make_query(self._answered_before, edns=True, recursion=self._recursion)
             self._canary = asyncio.create_task(self._datagrams(query, 1))
         await asyncio.shield(self._canary)
         return self._circuit.answered_at >= recent

@@ -38,11 +38,13 @@ class Question:
     text: str
     rdtype: RdataType
     name: Name = field(compare=False)
+    checking: bool = True
+    """Whether the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2)."""
 
     @classmethod
-    def of(cls, name: Name, rdtype: RdataType) -> Question:
+    def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True) -> Question:
         """Return the question for records of a type at a name."""
-        return cls(show_name(name).lower(), rdtype, name)
+        return cls(show_name(name).lower(), rdtype, name, checking)
 
     @property
     def kind(self) -> str:
@@ -98,9 +100,11 @@ def show_name(name: Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-def make_query(question: Question, *, edns: bool) -> Message:
-    """Build a query that asks for recursion and for the AD bit (RFC 6840 section 5.7)."""
-    flags = dns.flags.RD | dns.flags.AD
+def make_query(question: Question, *, edns: bool, recursion: bool = True) -> Message:
+    """Build a query that asks for recursion and for the AD bit (RFC 6840 section 5.7), or for neither."""
+    flags = dns.flags.RD | dns.flags.AD if recursion else dns.flags.Flag(0)
+    if not question.checking:
+        flags |= dns.flags.CD
     if edns:
         return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=0, payload=PAYLOAD)
     return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=False)

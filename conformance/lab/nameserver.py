@@ -12,7 +12,9 @@ takes in all names below. KIND is one of:
 * ``drop``: no answer at all;
 * ``truncate``: over UDP only an empty answer with TC set; TCP answers as usual;
 * ``delay:SECONDS``: the true answer, late;
-* ``badid``: first an answer with another message id, then the true one.
+* ``badid``: first an answer with another message id, then the true one;
+* ``authentic``: the answer of a resolver that has validated it (AD); ``insecure``: again without that, below one;
+* ``bogus``: that of one which cannot validate it, SERVFAIL, unless the query says CD.
 
 A file's name is its origin with ``.zone`` behind it; ``root.zone`` is the root.
 """
@@ -30,6 +32,7 @@ from functools import partial
 from pathlib import Path
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -118,6 +121,9 @@ class Authority:
         if fault and fault.kind in _RCODES:
             result = self._failed(question, _RCODES[fault.kind])
         kind = fault.kind if fault else None
+        if kind == "bogus" and not query.flags & dns.flags.CD:
+            result = self._failed(question, dns.rcode.SERVFAIL)
+        result.authentic = kind == "authentic"
         rcode = "DROP" if kind == "drop" else dns.rcode.to_text(result.rcode)
         rdtype = dns.rdatatype.to_text(question.rdtype)
         self.log.append(Query(time.time(), transport, client, question.name.to_text(), rdtype, rcode))

@@ -210,7 +210,8 @@ async def _serve_lab(
     for path in files:
         services.load_zone(path)
     ca_file.write_bytes(services.certificates.bundle)
-    await services.add_nameserver(str(spec.nameserver), 53)
+    for address in (spec.nameserver, *spec.more_nameservers):
+        await services.add_nameserver(str(address), 53)
     for address in spec.silent_nameservers:
         services.add_silence(str(address))
     if spec.receiver:
@@ -258,6 +259,18 @@ class _Services:
         running = await dnswire.serve(self.authority.answer, host, port)
         self._running.append(running)
         return running.port
+
+    async def add_authority(self, host: str, port: int, zones: Mapping[str, str], faults: Sequence[str]) -> None:
+        """Serve zones of its own at an address, from a port that is known."""
+        from conformance.lab.nameserver import Authority
+        from conformance.receiver import dnswire
+
+        authority = Authority()
+        for origin, text in zones.items():
+            authority.load(origin, text)
+        for line in faults:
+            authority.fault_line(line)
+        self._running.append(await dnswire.serve(authority.answer, host, port))
 
     def add_silence(self, host: str) -> None:
         """Have a name server that never answers."""
@@ -342,11 +355,15 @@ def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> 
 
 @contextmanager
 def serve_world(
-    zones: Mapping[str, str], listeners: Sequence[ListenerSpec] = (), faults: Sequence[str] = ()
+    zones: Mapping[str, str],
+    listeners: Sequence[ListenerSpec] = (),
+    faults: Sequence[str] = (),
+    servers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[World]:
     """Serve zones (origin to text) and listeners on loopback, at free ports, from a thread.
 
-    ``faults`` are lines ``NAME [TYPE] KIND [subtree]`` with absolute names. Raises ZoneError and LabError.
+    ``faults`` are lines ``NAME [TYPE] KIND [subtree]`` with absolute names. ``servers`` are further name
+    servers at the same port, by address, each with ``zones`` and ``faults`` of its own. Raises ZoneError and LabError.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="mailconform world", daemon=True)
@@ -357,6 +374,8 @@ def serve_world(
         ca_file.write_bytes(services.certificates.bundle)
         try:
             port, ports = _in_loop(loop, _open_world(services, zones, listeners, faults))
+            for address, one in (servers or {}).items():
+                _in_loop(loop, services.add_authority(address, port, one["zones"], one["faults"]))
             yield World(f"127.0.0.1:{port}", ports, ca_file, services, loop)
         finally:
             _in_loop(loop, services.close())

@@ -163,7 +163,8 @@ class HostSpec:
 class LabSpec:
     """The whole of hosts.toml.
 
-    ``networks`` exist in the lab address by address; ``nameserver`` answers on port 53 for all zones;
+    ``networks`` exist in the lab address by address; ``nameserver`` answers on port 53 for all zones, and so
+    do ``more_nameservers``;
     ``silent_nameservers`` never answer; ``prober`` is the source address of the run, and ``prober_name`` what it
     greets with. ``receiver`` is where the run itself receives, and answers for ``probe_domain``; ``pace``
     divides the times of both: how long it pauses, and how long hosts wait between attempts.
@@ -173,6 +174,7 @@ class LabSpec:
 
     networks: tuple[IPv4Network, ...]
     nameserver: IPAddress
+    more_nameservers: tuple[IPAddress, ...] = ()
     silent_nameservers: tuple[IPAddress, ...] = ()
     prober: IPv4Address | None = None
     prober_name: str = ""
@@ -191,6 +193,7 @@ class LabSpec:
         """Every address that something listens on or speaks from."""
         own = (
             self.nameserver,
+            *self.more_nameservers,
             *self.silent_nameservers,
             *([self.prober] if self.prober else []),
             *([self.receiver] if self.receiver else []),

@@ -19,7 +19,9 @@ import dns.zonefile
 
 from conformance.receiver.dnswire import MAX_DELAY, Result
 
-Kind = Literal["servfail", "refused", "nxdomain", "formerr", "drop", "truncate", "delay", "badid"]
+Kind = Literal[
+    "servfail", "refused", "nxdomain", "formerr", "drop", "truncate", "delay", "badid", "bogus", "authentic", "insecure"
+]
 
 DEFAULT_TTL = 60
 

@@ -38,6 +38,8 @@ class Result:
 
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR
     authoritative: bool = True
+    authentic: bool = False
+    """Whether the answer says that it was validated (AD)."""
     answer: list[dns.rrset.RRset] = field(default_factory=list)
     authority: list[dns.rrset.RRset] = field(default_factory=list)
     additional: list[dns.rrset.RRset] = field(default_factory=list)
@@ -99,6 +101,8 @@ def encode(query: dns.message.Message, result: Result, transport: Transport, *, 
     response.set_rcode(result.rcode)
     if result.authoritative:
         response.flags |= dns.flags.AA
+    if result.authentic:
+        response.flags |= dns.flags.AD
     limit = MAX_TCP if transport == "tcp" else 512
     if transport == "udp" and query.edns >= 0:
         limit = min(max(query.payload, 512), MAX_UDP)

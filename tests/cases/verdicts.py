@@ -45,6 +45,16 @@ class Records:
         there = any(owner == name or owner.endswith(f".{name}") for owner in owners)
         return Answer(name, rdtype, Status.ABSENT, "NOERROR" if there else "NXDOMAIN")
 
+    async def unchecked(self, name: str, rdtype: str) -> Answer:
+        return await self.dns(name, f"{rdtype} +cdflag")
+
+    async def direct(self, server: str, name: str, rdtype: str, *, tcp: bool = False) -> Answer:
+        return await self.dns(name, f"{rdtype} @{server}{' +tcp' if tcp else ''}")
+
+    @property
+    def authoritative(self) -> bool:
+        return False
+
     async def smtp(self, listener: Listener) -> Session:
         return self.sessions[listener.id]
 

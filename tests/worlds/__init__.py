@@ -2,6 +2,7 @@
 
 ``good.yml`` conforms to everything. Every other world names in ``changes`` the record sets that differ from it
 (``owner type``: list of data, empty for none), and may override ``hosts``, ``domains``, ``listeners``, ``faults``.
+``servers`` are authoritative ones, each by its loopback address: what they have of the zones, otherwise and wrongly.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class World:
     domains: dict[str, Any]
     listeners: list[dict[str, Any]]
     faults: list[str] = field(default_factory=list)
+    servers: dict[str, Any] = field(default_factory=dict)
+    """Further name servers on loopback, by address, with what they say otherwise: zones, faults."""
     trials: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
@@ -125,9 +128,19 @@ def load(name: str) -> World:
     merged = {**good, "passes": (), "never_applicable": (), **text} if name != "good" else text
     for key in ("hosts", "domains", "zones", "trials"):
         merged[key] = _merge(good.get(key, {}), text.get(key, {}))
-    merged["zones"] = changed(merged["zones"], changes)
+    bare = merged["zones"]
+    merged["zones"] = changed(bare, changes)
+    merged["servers"] = {
+        address: _server(bare, changes, one or {}) for address, one in (merged.get("servers") or {}).items()
+    }
     merged["hosts"] = {host: _sending(values, merged["domains"]) for host, values in merged["hosts"].items()}
     return World(name=name, **merged)
+
+
+def _server(zones: dict[str, str], changes: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    """Return the zones and faults of one server: of all or ``only`` some zones, with ``changes`` of its own."""
+    served = changed({name: zones[name] for name in one.get("only", zones)}, {**changes, **one.get("changes", {})})
+    return {"zones": served, "faults": one.get("faults", [])}
 
 
 def _merge(good: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
