@@ -167,6 +167,12 @@ def test_yaml_is_yaml(block: Block) -> None:
             assert not schema.check(name, read[name])[1] or "{{" in block.text
 
 
+def test_examples_are_shown_as_they_are() -> None:
+    shown = [block for block in blocks() if block.title.startswith("examples/")]
+    assert shown
+    assert [block.title for block in shown if (ROOT / block.title).read_text("utf-8") != block.text] == []
+
+
 def test_ci_recipes_keep_the_reports() -> None:
     recipes = {block.title: yaml.safe_load(block.text) for block in of("yaml") if block.page == "docs/ci.md"}
     gitlab = recipes[".gitlab-ci.yml"]["mail-conformance"]
