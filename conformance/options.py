@@ -183,6 +183,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("receiver-token-file", "File with the token that the receiver's clients show.", "FILE"),
     Option(
+        "receiver-certificate",
+        "File with a certificate chain and its key that an embedded receiver shows, and that the hosts trust: for its "
+        "exchanges and for the policy hosts of MTA-STS.",
+        "FILE",
+    ),
+    Option(
         "receiver-domain",
         "The receiver's probe domain; without it, it has to be the receiver's own name or lie below it.",
         "NAME",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conformance.facts.campaign import Campaign, Where
+from conformance.facts.campaign import Campaign, Where, shown
 from conformance.facts.captured import CapturedError, load
 from conformance.facts.letter import Order
 from conformance.facts.submission import context_of, password_of
@@ -62,6 +62,8 @@ def _receiver(settings: Settings) -> Iterator[str]:
     if not found.url:
         if settings["probe"] == "collect":
             yield f"{where}: an embedded receiver ends with its run, so that there is nothing to collect later"
+        if settings["receiver-certificate"]:
+            yield from _certificate(settings)
         return
     try:
         from conformance.receiver.remote import Remote
@@ -69,6 +71,13 @@ def _receiver(settings: Settings) -> Iterator[str]:
         Remote(found.url, bearer(settings))
     except ValueError as error:
         yield f"{where}: {error}"
+
+
+def _certificate(settings: Settings) -> Iterator[str]:
+    try:
+        shown(Path(settings["receiver-certificate"]).expanduser())
+    except ValueError as error:
+        yield f"{settings.where['receiver-certificate']}: {error}"
 
 
 def bearer(settings: Settings) -> str:
@@ -118,6 +127,7 @@ def campaign(settings: Settings) -> Campaign | None:
         receiver=where,
         bearer=bearer(settings) if where.url else "",
         domain=settings["receiver-domain"] or "",
+        certificate=settings["receiver-certificate"] or "",
         wait=settings["probe-wait"],
         collect=settings["probe"] == "collect",
         ledger=top / LEDGER,

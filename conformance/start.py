@@ -182,5 +182,6 @@ def enter_lab(run: Run) -> None:
     run.notes.append("this run looked at the embedded lab: simulated hosts in a network of their own")
     values = {"resolver": split(lab.environ["MAILCONFORM_RESOLVER"]), "ehlo": lab.environ.get("MAILCONFORM_EHLO")}
     if receiver := lab.environ.get("MAILCONFORM_RECEIVER"):
-        values |= {"receiver": receiver, "probe": "send"}
+        certificate = lab.environ.get("MAILCONFORM_RECEIVER_CERTIFICATE")
+        values |= {"receiver": receiver, "probe": "send", "receiver-certificate": certificate}
     run.settings = run.settings.changed({k: value for k, value in values.items() if k not in run.settings.given})

@@ -11,6 +11,7 @@ from conformance.reading.received import read_received
 
 if TYPE_CHECKING:
     from conformance.facts.handshakes import Handshakes
+    from conformance.facts.policies import Policies
     from conformance.reading.message import Message
 
 TLS_TOLD = re.compile(r"(?:TLS|SSL)v?[ _]?[0-9]|_(?:AES|CHACHA20)_|[-_]GCM", re.IGNORECASE)
@@ -191,3 +192,45 @@ def test_tls_out_logged(message: Message) -> None:
     if read_received(trace).clauses.get("with", "").upper() not in ("ESMTPS", "ESMTPSA", "UTF8SMTPS", "UTF8SMTPSA"):
         raise NotApplicable("the message did not come to the host inside TLS, as far as Received tells")
     assert TLS_TOLD.search(trace), seen(f"Received: {quoted(trace)} names neither version nor cipher")
+
+
+@check(
+    "RFC8461 4, 5: must",
+    "NCSC: info",
+    fix=(
+        "Have the policy asked for at each delivery (Postfix: smtp_tls_policy_maps = "
+        "socketmap:inet:127.0.0.1:8461:postfix with postfix-mta-sts-resolver; Exim has no MTA-STS of its own), or "
+        "leave mta-sts out of mailconform_tls_policies."
+    ),
+)
+def test_tls_out_mtasts(obeyed_policies: Policies) -> None:
+    """Mail goes nowhere that an enforced MTA-STS policy forbids, and everywhere else.
+
+    Who enforces such policies sends to listed exchanges with the right certificate alone; testing and what is no
+    policy at all keep no mail back.
+    """
+    sent = obeyed_policies.sent_against("sts-unlisted", "sts-mismatch")
+    assert not sent, seen(listed(sent, 2))
+    withheld = obeyed_policies.withheld("sts-testing", "sts-missing", "sts-redirect")
+    assert not withheld, seen(
+        listed(withheld, 2),
+        fix="Obey a policy of mode enforce alone, and one that came with status 200 and without a redirect.",
+        aspect="withheld",
+    )
+
+
+@check(
+    "RFC8461 5: must",
+    "RFC7672 2.2: info",
+    fix=(
+        "Let mail wait where a policy asks for TLS and STARTTLS is missing (Postfix: the policy map has to answer "
+        "secure, and not may; Exim: hosts_require_tls)."
+    ),
+)
+def test_tls_out_strip(stripped_tls: Policies) -> None:
+    """Mail waits where a policy asks for TLS and the exchange offers none.
+
+    Who sits between two mail servers can take STARTTLS out of the reply; the policy is there to keep him from reading.
+    """
+    sent = stripped_tls.sent_against("sts-plain")
+    assert not sent, seen(sent[0])

@@ -10,6 +10,7 @@ from conformance.facts.handshakes import Handshakes
 from conformance.facts.manners import Manners
 from conformance.facts.outcomes import Outcomes
 from conformance.facts.patience import Patience
+from conformance.facts.policies import Policies
 from conformance.facts.routes import Routes
 from conformance.facts.tried import Tried
 
@@ -88,6 +89,14 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "broken_tls": Behaviour(Handshakes, "What broken TLS leads to.", ("starttls-454", "tls-reset")),
     "untrusted_tls": Behaviour(
         Handshakes, "What a certificate that nobody can verify leads to.", ("tls-expired", "tls-selfsigned")
+    ),
+    "obeyed_policies": Behaviour(
+        Policies,
+        "What becomes of mail for domains with an MTA-STS policy.",
+        ("sts-enforce", "sts-unlisted", "sts-mismatch", "sts-testing", "sts-missing", "sts-redirect"),
+    ),
+    "stripped_tls": Behaviour(
+        Policies, "What is made of a missing STARTTLS where a policy asks for TLS.", ("sts-enforce", "sts-plain")
     ),
     "client_certificate": Behaviour(Handshakes, "What asking for a client certificate leads to.", ("tls-client-cert",)),
 }

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from conformance.facts.ledger import Ledger
@@ -22,6 +22,11 @@ from conformance.facts.trying import Clock, Collecting, Tries, new_run
 from conformance.fleet.model import Fleet, Probe
 from conformance.receiver.announcement import Denied, Foreign, ReceiverError, probe_domain
 from conformance.receiver.client import Receiver
+
+if TYPE_CHECKING:
+    import ssl
+
+    from conformance.receiver.certificates import Certificates
 
 EMBEDDED = "embedded"
 FASTEST = 1000
@@ -70,6 +75,8 @@ class Campaign:
     bearer: str = field(default="", repr=False)
     domain: str = ""
     """The probe domain, where it is named: no other one is sent to."""
+    certificate: str = ""
+    """File with certificate chain and key of an embedded receiver, where it has one that hosts trust."""
     wait: float = 600.0
     """Seconds that are waited for one trial at most."""
     collect: bool = False
@@ -165,8 +172,11 @@ async def _receiver(campaign: Campaign, notes: list[str]) -> AsyncIterator[Recei
         return
     from conformance.receiver.ephemeral import DOMAIN, Ephemeral
 
+    certificates, policies = shown(Path(campaign.certificate).expanduser()) if campaign.certificate else (None, None)
     embedded = Ephemeral(
         where.address,
+        certificates=certificates,
+        policies=policies,
         domain=campaign.domain or DOMAIN,
         pace=where.pace,
         smtp_port=where.port,
@@ -182,6 +192,24 @@ async def _receiver(campaign: Campaign, notes: list[str]) -> AsyncIterator[Recei
         yield embedded
     finally:
         await embedded.stop()
+
+
+def shown(path: Path) -> tuple[Certificates, ssl.SSLContext]:
+    """Return what a receiver shows a certificate with, chain and key in one file. Raises ValueError."""
+    import ssl
+
+    from conformance.receiver.certificates import Certificates
+
+    try:
+        octets = path.read_bytes()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(path, password="")
+        return Certificates(octets, octets), context
+    except OSError as error:
+        # An error of TLS is one of these, too.
+        raise ValueError(f"{path} cannot be used: {error.strerror or error}") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
 
 
 def _ledger(campaign: Campaign) -> Ledger | None:

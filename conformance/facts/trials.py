@@ -39,6 +39,8 @@ class Recipe:
     again: bool = False
     attempts: int = MANY
     wait: float = 60.0
+    claim: str = ""
+    """The policy that the host has to be declared to enforce (``mailconform_tls_policies``); empty: none."""
     host_writes: bool = True
     """Whether a stream whose messages are written by the host itself can do it."""
 
@@ -63,6 +65,10 @@ def _drop(step: str) -> Recipe:
 
 def _tls(about: str, scenario: str, wait: float = 300) -> Recipe:
     return Recipe(about, scenario, sender="receiver", wait=wait)
+
+
+def _policy(about: str, route: str) -> Recipe:
+    return Recipe(about, route=route, sender="receiver", wait=180, claim="mta-sts")
 
 
 def _route(about: str, route: str, wait: float, again: bool = False) -> Recipe:
@@ -125,6 +131,13 @@ TRIALS: Mapping[str, Recipe] = {
     "mx-implicit": _route("no MX, an address alone", "mx-implicit", 120),
     "mx-not-a": _route("dead MX, an address alive", "mx-not-a", 120),
     "mx-cname": _route("an MX that is an alias", "mx-cname", 120),
+    "sts-enforce": _policy("an enforced MTA-STS policy, and all agrees with it", "sts-enforce"),
+    "sts-unlisted": _policy("an enforced MTA-STS policy that lists another exchange", "sts-unlisted"),
+    "sts-mismatch": _policy("an enforced MTA-STS policy, and a certificate for another name", "sts-mismatch"),
+    "sts-plain": _policy("an enforced MTA-STS policy, and no STARTTLS", "sts-plain"),
+    "sts-testing": _policy("an MTA-STS policy in testing that lists another exchange", "sts-testing"),
+    "sts-missing": _policy("an MTA-STS record without a policy", "sts-missing"),
+    "sts-redirect": _policy("an MTA-STS policy behind a redirect", "sts-redirect"),
 }
 """Recipes by name; the fixture ``trial_<name>`` gives the trial of a stream."""
 

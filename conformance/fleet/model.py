@@ -248,6 +248,8 @@ class Stream:
     """The address in MAIL FROM."""
     trials: tuple[str, ...] = ("*",)
     """Names of the trials that may be made with it, or globs."""
+    claims: tuple[str, ...] = ()
+    """Policies of receivers that its host is declared to enforce: ``mta-sts``."""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What ``how`` needs: command, file, port ..., as the inventory has it."""
     origin: Origin | None = None

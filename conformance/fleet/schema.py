@@ -135,6 +135,10 @@ Blocklists = Annotated[
     list[Annotated[BlocklistEntry, BeforeValidator(zoned, json_schema_input_type=str | BlocklistEntry)]],
     BeforeValidator(listed, json_schema_input_type=str | list[str | BlocklistEntry]),
 ]
+TlsPolicies = Annotated[
+    list[Literal["mta-sts"]],
+    BeforeValidator(listed, json_schema_input_type=Literal["mta-sts"] | list[Literal["mta-sts"]]),
+]
 Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(empty_is_mapping)]]
 SendFroms = Annotated[
     list[Annotated[SendFrom, BeforeValidator(addressed, json_schema_input_type=str | SendFrom)]],
@@ -172,6 +176,7 @@ class Variables(BaseModel):
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
     streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
+    tls_policies: TlsPolicies = Field([], description="Policies of receivers that the host enforces: mta-sts.")
     waive: Waive = Field([], description="Waivers for the host in whose variables they stand.")
 
 

@@ -8,7 +8,7 @@ from conformance.fleet.errors import InventoryError, Problem, printable
 from conformance.fleet.model import Domain, Fleet, Mta, Origin, Stream, Submission
 from conformance.reading.excerpt import did_you_mean
 
-_NOT_SHOWN = ("forward", "attest", "ipv6", "role_groups", "enabled", "lab")
+_NOT_SHOWN = ("forward", "attest", "ipv6", "role_groups", "enabled", "lab", "tls_policies")
 
 
 def describe(fleet: Fleet, host: str | None = None) -> list[str]:

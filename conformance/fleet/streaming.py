@@ -50,6 +50,7 @@ def streams(
             chosen=entry.how == "command" and any("{source}" in part for part in entry.command),
             sender=sender,
             trials=_trials(entry),
+            claims=tuple(reader.get(host, "mailconform_tls_policies")),
             settings=_settings(entry, origin),
             origin=origin,
         )

@@ -178,6 +178,18 @@ class Early:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """A fetch of the MTA-STS policy of a domain of ours: when (ISO 8601 in UTC), by whom, and the status it got.
+
+    Status 0 stands for connections on which nothing was asked: the client did not take the certificate, or went away.
+    """
+
+    at: str
+    peer: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """One SMTP session as it went. ``started`` is ISO 8601 in UTC with milliseconds, ``ms`` how long it took."""
 
@@ -209,6 +221,8 @@ class Capture:
     """Whether lines were left out because there were too many."""
     ended: Ended = Ended.OPEN
     error: str = ""
+    visits: tuple[Visit, ...] = ()
+    """Who had fetched the policy of the recipients' domain by then, where that has one."""
 
     @property
     def hello(self) -> Hello | None:

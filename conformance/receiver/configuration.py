@@ -16,6 +16,7 @@ from conformance.receiver.announcement import probe_domain
 from conformance.receiver.archive import Retention
 from conformance.receiver.desk import Bounds
 from conformance.receiver.routes import DEAD, Exchange, Site
+from conformance.receiver.sts import PLAIN
 
 LARGEST = 1024 * 1024
 MIB = 1024 * 1024
@@ -90,6 +91,17 @@ class HttpsPart(_Part):
     key: File | None = None
 
 
+class PoliciesPart(_Part):
+    """MTA-STS policies of the policy domains: a certificate for their policy hosts, served where runs collect.
+
+    ``plain`` is an exchange more, which never offers STARTTLS to anybody.
+    """
+
+    certificate: File
+    key: File
+    plain: ExchangePart | None = None
+
+
 class PortsPart(_Part):
     """Ports; others than 25 and 53 are for tries."""
 
@@ -126,6 +138,7 @@ class Configuration(_Part):
     tls: TlsPart
     state: File | None = None
     https: HttpsPart = HttpsPart()
+    policies: PoliciesPart | None = None
     ports: PortsPart = PortsPart()
     dead: Addresses = DEAD
     nameservers: Annotated[tuple[Host, ...], Field(max_length=16)] = ()
@@ -138,7 +151,7 @@ class Configuration(_Part):
     @model_validator(mode="after")
     def _distinct(self) -> Configuration:
         for what in ("addresses", "listen"):
-            known = [address for exchange in self.exchange for address in getattr(exchange, what)]
+            known = [address for exchange in self.exchanges for address in getattr(exchange, what)]
             if len(set(known)) != len(known):
                 raise ValueError(f"exchange: two exchanges have an address in common ({what})")
             if alive := set(known) & set(self.dead):
@@ -146,12 +159,28 @@ class Configuration(_Part):
         return self
 
     @property
+    def exchanges(self) -> tuple[ExchangePart, ...]:
+        """All exchanges, that without STARTTLS last."""
+        plain = self.policies.plain if self.policies else None
+        return (*self.exchange, plain) if plain else self.exchange
+
+    @property
     def site(self) -> Site:
         """The probe domain and what stands in it."""
         exchanges = tuple(
             Exchange(f"mx{number}", part.addresses, part.listen) for number, part in enumerate(self.exchange, 1)
         )
-        return Site(self.domain, exchanges, self.dead, self.nameservers, self.acme or "", self.ttl)
+        plain = self.policies.plain if self.policies else None
+        return Site(
+            self.domain,
+            exchanges,
+            self.dead,
+            self.nameservers,
+            self.acme or "",
+            self.ttl,
+            policies=self.policies is not None,
+            plain=Exchange(PLAIN, plain.addresses, plain.listen) if plain else None,
+        )
 
     @property
     def bounds(self) -> Bounds:

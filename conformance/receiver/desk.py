@@ -17,11 +17,14 @@ from conformance.receiver.names import Names
 from conformance.receiver.opening import Opening
 from conformance.receiver.policy import Grant
 from conformance.receiver.routes import ROUTES, Site, Target, plain_address
+from conformance.receiver.sts import Policies
 
 if TYPE_CHECKING:
     from conformance.receiver.archive import Archive, Page
     from conformance.receiver.capture import Capture
 
+CLEAR = Grant("", "no-starttls")
+"""What the exchange plays that never offers STARTTLS: to everybody, whose mail is whosever."""
 REFUSAL = "refuse-rcpt"
 """The scenario of an exchange that refuses every recipient for good."""
 
@@ -60,6 +63,7 @@ class Desk:
         self.strangers = 0
         """Sessions that concerned no token: they are not kept."""
         self.names = Names(site, self.opening_of)
+        self.policies = Policies(site.domain, site.exchanges[0].label)
         self._archive = archive
         self._scenarios = scenarios
         self._pace = pace
@@ -69,7 +73,7 @@ class Desk:
         self._tallies: dict[tuple[str, str], int] = {}
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._leases = Leases(site.exchanges[1:], (site.ttl + MARGIN) / pace)
-        self._exchanges = {local: one for one in site.exchanges for local in map(plain_address, one.listening)}
+        self._exchanges = {local: one for one in site.listening for local in map(plain_address, one.listening)}
 
     async def start(self) -> None:
         """Take up what the archive holds. Raises DatabaseError."""
@@ -194,6 +198,8 @@ class Desk:
     def at_connect(self, local: str, peer: str) -> Grant | None:
         """Return what the exchange at a local address plays for a peer from the first, if it plays for one alone."""
         exchange = self._exchanges.get(plain_address(local))
+        if exchange is not None and exchange is self.site.plain:
+            return CLEAR
         opening = self._leases.holder(exchange.label, plain_address(peer), self._clock()) if exchange else None
         return Grant(opening.tokens[0], opening.scenario) if opening else None
 
@@ -230,10 +236,17 @@ class Desk:
         if not capture.tokens:
             self.strangers += 1
             return
-        await self._archive.keep(capture, self._clock())
+        await self._archive.keep(self._visited(capture), self._clock())
         for token in capture.tokens:
             for news in self._watched.get(token, ()):
                 news.set()
+
+    def _visited(self, capture: Capture) -> Capture:
+        """Return a session with who fetched the policies of its recipients' domains."""
+        openings = map(self._by_token.get, capture.tokens)
+        labels = {opening.way.policy: None for opening in openings if opening and opening.way.policy}
+        visits = tuple(visit for label in labels for visit in self.policies.visits(label))
+        return replace(capture, visits=visits) if visits else capture
 
     @contextmanager
     def watched(self, tokens: Sequence[str]) -> Iterator[asyncio.Event]:

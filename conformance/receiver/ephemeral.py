@@ -9,10 +9,11 @@ import ipaddress
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from conformance.receiver import dnswire
+from conformance.receiver import dnswire, http
 from conformance.receiver.announcement import Announcement, ReceiverError, checked, probe_domain
 from conformance.receiver.archive import Archive, Retention
 from conformance.receiver.capture import Capture
@@ -23,13 +24,18 @@ from conformance.receiver.desk import Bounds
 from conformance.receiver.limits import Limits
 from conformance.receiver.routes import DEAD, Exchange, Site
 from conformance.receiver.station import Station, bind
+from conformance.receiver.sts import PLAIN
 
 if TYPE_CHECKING:
+    import ssl
+
     from pydantic import TypeAdapter
 
 DOMAIN = "conform.example.net"
 SPARE = 40
 _OWNER = "run"
+_ENOUGH = 3
+"""Exchanges of which one may be kept for those that must not be offered STARTTLS."""
 _ROOM = 512 * 1024 * 1024
 """Octets of sessions that are kept in memory."""
 
@@ -39,6 +45,9 @@ class Ephemeral:
 
     ``domain`` is the probe domain; ``nameserver`` is where it is answered for (``address`` unless given), at
     ``dns_port``. Port 0 takes a free port; all exchanges have the same. Use it as an asynchronous context manager.
+
+    With ``policies``, the TLS context of policy hosts whose certificate the hosts trust, it serves MTA-STS policies at
+    ``https_port``, where that can be had; ``certificates`` then have to be trusted by them, too.
     """
 
     def __init__(
@@ -53,6 +62,8 @@ class Ephemeral:
         dns_port: int = 53,
         limits: Limits | None = None,
         certificates: Certificates | None = None,
+        policies: ssl.SSLContext | None = None,
+        https_port: int = 443,
     ) -> None:
         """Raise ValueError for an address or a domain that is none, and for a pace below 1."""
         if not 1 <= pace <= 1000:
@@ -62,6 +73,9 @@ class Ephemeral:
         self.nameserver = str(ipaddress.ip_address(nameserver or address))
         self.smtp_port = smtp_port
         self.dns_port = dns_port
+        self.https_port = https_port
+        self._policies = policies
+        self._serving: http.Running | None = None
         self._first = ipaddress.ip_address(address)
         self._pace = pace
         self._spare = spare
@@ -81,6 +95,8 @@ class Ephemeral:
         """Listen. Raises ReceiverError with the address and the port that cannot be had."""
         with contextlib.ExitStack() as stack:
             site, smtp = self._bind_smtp(stack)
+            https = self._bind_https(stack)
+            site = replace(site, policies=https is not None)
             try:
                 names = dnswire.bind(self.nameserver, self.dns_port)
             except OSError as error:
@@ -95,11 +111,17 @@ class Ephemeral:
                 await station.start(smtp, [names])
             except (OSError, DatabaseError) as error:
                 raise ReceiverError(str(error)) from None
+            if https and self._policies:
+                policies = station.desk.policies
+                self._serving = await http.serve(policies, https, policies.context(self._policies))
             stack.pop_all()
         self._station = station
 
     async def stop(self) -> None:
         """Stop listening, and forget everything."""
+        if self._serving:
+            self._serving.close()
+            self._serving = None
         if self._station:
             await self._station.stop()
             self._station = None
@@ -122,7 +144,21 @@ class Ephemeral:
             exchanges.append(Exchange(f"mx{len(exchanges) + 1}", (address,)))
             sockets.append(bound)
         ttl = 5 if self._pace == 1 else 1
-        return Site(self.domain, tuple(exchanges), self._bind_dead(stack), ttl=ttl), sockets
+        plain = None
+        if self._policies and len(exchanges) >= _ENOUGH:
+            plain = replace(exchanges.pop(), label=PLAIN)
+        return Site(self.domain, tuple(exchanges), self._bind_dead(stack), ttl=ttl, plain=plain), sockets
+
+    def _bind_https(self, stack: contextlib.ExitStack) -> socket.socket | None:
+        """Return where policies are served; None where they are not, or the port cannot be had."""
+        if self._policies is None:
+            return None
+        try:
+            bound = stack.enter_context(bind(str(self._first), self.https_port))
+        except OSError:
+            return None
+        self.https_port = bound.getsockname()[1]
+        return bound
 
     def _bind_dead(self, stack: contextlib.ExitStack) -> tuple[str, ...]:
         """Return addresses that nobody listens at.

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server for JSON (RFC 9112, by h11): bounded in connections, octets, requests and time."""
+"""A small HTTP/1.1 server (RFC 9112, by h11): bounded in connections, octets, requests and time."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    peer: str = ""
+    """The address that it came from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response; ``body`` is JSON."""
+    """A response; ``body`` is JSON unless ``headers`` say something else."""
 
     status: HTTPStatus
     body: bytes
@@ -133,7 +135,7 @@ class _Connection:
                     if len(body) > MAX_BODY:
                         raise _TooLarge
                 elif isinstance(event, h11.EndOfMessage) and head is not None:
-                    return _request(head, body)
+                    return _request(head, body, self._writer.get_extra_info("peername")[0])
                 else:
                     return None
 
@@ -162,6 +164,6 @@ class _Connection:
             self._writer.write(octets)
 
 
-def _request(head: h11.Request, body: bytes) -> Request:
+def _request(head: h11.Request, body: bytes, peer: str) -> Request:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
-    return Request(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body)
+    return Request(head.method.decode("latin-1"), head.target.decode("latin-1"), headers, body, peer)

@@ -1,6 +1,7 @@
 """The authority for the probe domain: answers about its own names and the domains of openings, and nothing else.
 
-Names stand one label below the probe domain, so that a wildcard certificate covers each exchange. Nothing is sent from
+Names stand one label below the probe domain, so that a wildcard certificate covers each exchange; policy hosts and
+records stand one below their domains. Nothing is sent from
 here, and every name says so (RFC 7208 section 10.1.2). It refuses other zones and recurses for nobody.
 """
 
@@ -20,6 +21,7 @@ from conformance.receiver import dnswire
 from conformance.receiver.dnswire import Reply, Result, Transport
 from conformance.receiver.opening import Opening
 from conformance.receiver.routes import Exchange, Site, Target
+from conformance.receiver.sts import DOMAINS, MISMATCH, PLAIN, Policies
 
 STABLE_TTL = 300
 """Seconds for which names that do not change may be remembered."""
@@ -39,6 +41,8 @@ class Names:
         self._opening = opening
         self._stable = dict(_stable(site))
         self.origin = dns.name.from_text(site.domain)
+        if site.policies:
+            self._stable |= _with_policies(site)
         self.soa = _rrset(self.origin, site.ttl, "SOA", [_start_of_authority(site)])
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
@@ -82,12 +86,10 @@ class Names:
     def _records(self, name: dns.name.Name) -> tuple[int, Records] | None:
         """Return TTL and records of a name of the zone, or None when there is no such name."""
         labels = name.labels[: len(name.labels) - len(self.origin.labels)]
-        if len(labels) > 1:
-            return None
-        label = labels[0].decode("latin-1").lower() if labels else ""
+        label = b".".join(labels).decode("latin-1").lower()
         if (stable := self._stable.get(label)) is not None:
             return STABLE_TTL, stable
-        opening = self._opening(label)
+        opening = self._opening(label) if len(labels) == 1 else None
         return (self._site.ttl, _opened(self._site, opening)) if opening else None
 
 
@@ -130,6 +132,23 @@ def _stable(site: Site) -> Iterator[tuple[str, Records]]:
     yield ALIAS, {"CNAME": [f"{site.name(main)}."]}
 
 
+def _with_policies(site: Site) -> dict[str, Records]:
+    """Return the names of policy domains, their exchanges and their policy hosts."""
+    main = site.exchanges[0]
+    policies = Policies(site.domain, main.label)
+    records: dict[str, Records] = {
+        # A name that has names below it exists (RFC 8020).
+        MISMATCH.rpartition(".")[2]: {},
+        MISMATCH: _address_records(main.addresses),
+        PLAIN: _address_records(site.plain.addresses if site.plain else ()),
+    }
+    for label in DOMAINS:
+        records[label] = {"MX": [f"10 {policies.exchange(label)}."], "TXT": [_NO_SENDER]}
+        records[f"_mta-sts.{label}"] = {"TXT": [policies.record(label)]}
+        records[f"mta-sts.{label}"] = _address_records(main.addresses)
+    return records
+
+
 def _start_of_authority(site: Site) -> str:
     """Return the data of the SOA record; its last number is how long NXDOMAIN may be remembered (RFC 2308)."""
     return f"{site.servers[0]}. hostmaster.{site.domain}. 1 3600 600 86400 {site.ttl}"
@@ -145,6 +164,8 @@ def _opened(site: Site, opening: Opening) -> Records:
         Target.HALF: f"{HALF}.{site.domain}",
         Target.ALIAS: f"{ALIAS}.{site.domain}",
         Target.NOWHERE: "",
+        # Its addresses are in the policy domain; nobody has one in this.
+        Target.POLICY: site.name(first),
     }
     records: dict[str, Sequence[str]] = {"TXT": [_NO_SENDER]}
     if opening.mx:

@@ -13,7 +13,7 @@ class Opening:
     """Tokens of one scenario and one route. Times are Unix time in seconds."""
 
     labels: tuple[str, ...]
-    """Labels of its domains, below the probe domain; tokens stand in them by turns."""
+    """Labels of its domains, below the probe domain; tokens stand in them by turns, unless the route has a policy."""
     tokens: tuple[str, ...]
     owner: str
     """Name of the client that asked for it, and alone may collect."""
@@ -46,7 +46,7 @@ class Opening:
     def addresses(self, domain: str) -> Iterator[tuple[str, str]]:
         """Yield every token with its address."""
         for number, token in enumerate(self.tokens):
-            yield token, f"{token}@{self.labels[number % len(self.labels)]}.{domain}"
+            yield token, f"{token}@{self.way.policy or self.labels[number % len(self.labels)]}.{domain}"
 
     def holds(self, now: float) -> bool:
         """Whether the first exchange is its own at a time."""

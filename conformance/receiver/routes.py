@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from conformance.receiver.sts import DOMAINS, PLAIN
+
 DEAD = ("192.0.2.1", "100::1")
 """Addresses where nobody is: documentation (RFC 5737) and discard-only (RFC 6666)."""
 
@@ -25,6 +27,8 @@ class Target(StrEnum):
     """A name with an IPv6 address that nobody listens at, and the IPv4 address of the first exchange."""
     ALIAS = "alias"
     """A CNAME of the first exchange (against RFC 2181 section 10.3)."""
+    POLICY = "policy"
+    """The MX host of a policy domain."""
     NOWHERE = "."
     """The root: the domain takes no mail (RFC 7505)."""
 
@@ -44,6 +48,8 @@ class Route:
     refuses: bool = False
     """Whether the first exchange refuses every recipient for good."""
     domains: int = 1
+    policy: str = ""
+    """Label of the policy domain that all its addresses are in; empty: it has domains of its own."""
 
     @property
     def targets(self) -> frozenset[Target]:
@@ -53,10 +59,11 @@ class Route:
     @property
     def fits_any_exchange(self) -> bool:
         """Whether it leads to the first exchange alone, which may then be any of ours."""
-        return not self.targets & {Target.SECOND, Target.HALF, Target.ALIAS}
+        return not self.targets & {Target.SECOND, Target.HALF, Target.ALIAS, Target.POLICY}
 
 
 _ONE: Mx = ((10, Target.FIRST),)
+_POLICY: Mx = ((10, Target.POLICY),)
 
 ROUTES: Mapping[str, Route] = {
     "plain": Route("one MX host", _ONE),
@@ -72,6 +79,7 @@ ROUTES: Mapping[str, Route] = {
     "mx-implicit": Route("no MX record, an address alone", address=True),
     "mx-not-a": Route("the MX host is dead, the domain's own address alive", ((10, Target.DEAD),), address=True),
     "mx-cname": Route("the MX record leads to an alias", ((10, Target.ALIAS),)),
+    **{label: Route(one.about, _POLICY, policy=label) for label, one in DOMAINS.items()},
 }
 """Routes by name."""
 
@@ -120,6 +128,10 @@ class Site:
     """Where ``_acme-challenge`` is an alias to, so that certificates can be had by DNS (RFC 8555 section 8.4)."""
     ttl: int = 5
     """Seconds for which answers about openings may be remembered."""
+    policies: bool = False
+    """Whether the policies of the policy domains are served, with a certificate that hosts trust."""
+    plain: Exchange | None = None
+    """The exchange that never offers STARTTLS to anybody."""
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -133,11 +145,20 @@ class Site:
     def at(self, local: str) -> Exchange | None:
         """Return the exchange that a local address belongs to."""
         address = plain_address(local)
-        return next((one for one in self.exchanges if address in one.listening), None)
+        return next((one for one in self.listening if address in one.listening), None)
+
+    @property
+    def listening(self) -> tuple[Exchange, ...]:
+        """All exchanges that somebody listens at."""
+        return (*self.exchanges, self.plain) if self.plain else self.exchanges
 
     def lacks(self, route: Route) -> str:
         """Return what this site lacks for a route; empty: nothing."""
         targets = route.targets
+        if route.policy and not self.policies:
+            return "a certificate for its policy hosts"
+        if route.policy and DOMAINS[route.policy].exchange == PLAIN and not self.plain:
+            return "an address that never offers STARTTLS"
         if Target.SECOND in targets and len(self.exchanges) < 2:
             return "a second address"
         if Target.DEAD in targets and not self.dead:

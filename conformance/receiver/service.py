@@ -20,11 +20,12 @@ from conformance.receiver import activation, http
 from conformance.receiver.api import Api, Bearers
 from conformance.receiver.archive import Archive
 from conformance.receiver.certificates import Certificates
-from conformance.receiver.configuration import MIB, Configuration, ConfigurationError, load_clients
+from conformance.receiver.configuration import MIB, Configuration, ConfigurationError, PoliciesPart, load_clients
 from conformance.receiver.dnswire import bind as bind_names
 from conformance.receiver.limits import Limits
 from conformance.receiver.scenario import PLAIN
 from conformance.receiver.station import Station, bind
+from conformance.receiver.sts import Policies
 
 _LOG = logging.getLogger("mailconform.receiver")
 _KINDS = ("smtp", "dns", "https")
@@ -57,7 +58,10 @@ class Service:
             bounds=configuration.bounds,
             pace=configuration.pace,
         )
+        self._policies = self._station.desk.policies
         self._tls = https_context(configuration)
+        if configuration.policies:
+            self._tls = self._policies.context(policies_context(configuration.policies), self._tls)
         self._api = Api(self._station.desk, bearers(configuration), lambda: self._station.trouble)
         self._https: list[http.Running] = []
 
@@ -75,7 +79,7 @@ class Service:
         await self._station.start(smtp, names)
         try:
             for listening in https:
-                self._https.append(await http.serve(self._api, listening, self._tls))
+                self._https.append(await http.serve(self._asked, listening, self._tls))
             for kind, sockets in (("smtp", smtp), ("dns", [udp for udp, _ in names]), ("https", https)):
                 for one in sockets:
                     _LOG.info("%s at %s port %d", kind, *one.getsockname()[:2])
@@ -88,6 +92,12 @@ class Service:
                 running.close()
             await self._station.stop()
 
+    async def _asked(self, request: http.Request) -> http.Response:
+        """Answer a request: at a policy host its policy, elsewhere those who collect."""
+        host = request.headers.get("host", "").partition(":")[0]
+        serves = self._configuration.policies is not None and self._policies.label(host)
+        return await (self._policies(request) if serves else self._api(request))
+
     def _sockets(
         self, given: Mapping[str, Sequence[socket.socket]]
     ) -> tuple[Sequence[socket.socket], Sequence[Pair], Sequence[socket.socket]]:
@@ -97,7 +107,7 @@ class Service:
         wanted = self._configuration
         smtp = list(given.get("smtp", ()))
         if not smtp:
-            local = [address for exchange in wanted.site.exchanges for address in exchange.listening]
+            local = [address for exchange in wanted.site.listening for address in exchange.listening]
             smtp = [_bound(bind, address, wanted.ports.smtp) for address in local]
         if "dns" in given:
             names = _pairs(given["dns"])
@@ -142,14 +152,22 @@ def smtp_certificates(configuration: Configuration) -> Certificates:
 
 def https_context(configuration: Configuration) -> ssl.SSLContext:
     """Return what HTTPS is served with. Raises ConfigurationError."""
-    certificate, key = configuration.https_files
+    return _server_context("https", *configuration.https_files)
+
+
+def policies_context(part: PoliciesPart) -> ssl.SSLContext:
+    """Return what policies are served with. Raises ConfigurationError."""
+    return _server_context("policies", part.certificate, part.key)
+
+
+def _server_context(what: str, certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _octets(certificate)
     _octets(key)
     try:
         context.load_cert_chain(certificate, key, password="")
     except (OSError, ssl.SSLError, ValueError) as error:
-        raise ConfigurationError(f"https: {certificate} and {key} cannot be used: {error}") from None
+        raise ConfigurationError(f"{what}: {certificate} and {key} cannot be used: {error}") from None
     return context
 
 
@@ -160,8 +178,13 @@ def check_everything(configuration: Configuration) -> Iterator[str]:
     smtp_certificates(configuration)
     https_context(configuration)
     site = configuration.site
-    exchanges = {site.name(exchange) for exchange in site.exchanges}
-    for path, names in ((configuration.tls.certificate, exchanges), (configuration.https_files[0], {site.domain})):
+    exchanges = {site.name(exchange) for exchange in site.listening}
+    wanted = [(configuration.tls.certificate, exchanges), (configuration.https_files[0], {site.domain})]
+    if configuration.policies:
+        policies_context(configuration.policies)
+        hosts = Policies(site.domain, site.exchanges[0].label).hosts()
+        wanted.append((configuration.policies.certificate, set(hosts)))
+    for path, names in wanted:
         leaf = x509.load_pem_x509_certificates(_octets(path))[0]
         if uncovered := sorted(name for name in names if not _covers(leaf, name)):
             yield f"{path} does not cover {', '.join(uncovered)}"

@@ -76,7 +76,7 @@ class Session:
         self._name = self._turns.begin() or self._name
         self._recorder.set(exchange=self._name)
         self._talk.odd = self._talk.scenario.odd
-        if self._turns.bound:
+        if self._turns.bound and self._turns.bound.token:
             self._recorder.token(self._turns.bound.token, self._talk.scenario.name)
         if crowded:
             self._talk.say(self._talk.octets(_FAREWELLS[Ended.LIMIT]))

@@ -27,6 +27,7 @@ from conformance.receiver.capture import (
     Recipient,
     Tls,
     Transaction,
+    Visit,
 )
 from tests.worlds.conduct import AGAIN, bounce, conforming, dialogue
 from tests.worlds.signing import signed
@@ -214,6 +215,7 @@ class Maker:
         if transactions is None:
             transactions = [one] if begun and codes["mail"] else []
         made["transactions"] = tuple(self.transaction(letter, codes, helo, entry) for entry in transactions)
+        rest["visits"] = tuple(Visit(**visit) for visit in rest.get("visits", ()))
         if "ended" in rest:
             rest["ended"] = Ended(rest["ended"])
         lines = one.pop("lines", None)

@@ -66,6 +66,11 @@ _SESSIONS: Mapping[str, Sequence[Session]] = {
     "mx-null": [],
     "mx-not-a": [],
     "undeclared-author": [],
+    "sts-unlisted": [],
+    "sts-mismatch": [
+        {"tls": {"error": "refused", "alert": "bad_certificate"}, "transactions": [], "ended": "handshake"}
+    ],
+    "sts-plain": [{"transactions": [], **_CLEAR}],
 }
 _LETTERS: Mapping[str, Mapping[str, Any]] = {
     "dots": {"message": _LINES + _DOTS},
