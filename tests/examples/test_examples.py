@@ -9,9 +9,7 @@ import pwd
 import re
 import shlex
 import shutil
-import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -22,8 +20,8 @@ import pytest
 import yaml
 
 from conformance.cli import main
-from conformance.lab.runtime import World
-from tests.plugin import fleet
+from tests.examples.conftest import WAIVERS
+from tests.examples.pipeline import Repository, steps
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -184,77 +182,6 @@ def test_the_container_is_well_made() -> None:
     hadolint("--failure-threshold=style", "container/Containerfile")
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with fleet.served() as served:
-        yield served
-
-
-def mailconform(folder: Path) -> Path:
-    """Put the command, and a pip that has nothing to do, into a folder for PATH."""
-    folder.mkdir()
-    texts = {"mailconform": f'exec {shlex.quote(sys.executable)} -m conformance.cli "$@"', "pip": "exit 0"}
-    for name, text in texts.items():
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod((folder / name).stat().st_mode | stat.S_IXUSR)
-    return folder
-
-
-@pytest.fixture
-def repository(tmp_path: Path, world: World) -> tuple[Path, dict[str, str]]:
-    """A user's repository with an inventory, waivers and a zone, and the environment of its pipeline."""
-    top = tmp_path / "repository"
-    (top / "inventories").mkdir(parents=True)
-    fleet.inventory(top / "inventories" / "production", fleet.numbered(1, 2, world=world))
-    (top / "zones").mkdir()
-    (top / "zones" / "example.com.zone").write_text(ZONE)
-    (top / "conformance").mkdir()
-    (top / "conformance" / "waivers.yml").write_text(WAIVERS)
-    environ = fleet.environment(world, MAILCONFORM_RULES="ptr.*\nspf.exists", MAILCONFORM_NOW="2026-11-24")
-    environ["PATH"] = f"{mailconform(tmp_path / 'bin')}:{os.environ['PATH']}"
-    return top, environ
-
-
-ZONE = """
-$TTL 300
-@      SOA  ns1 hostmaster 1 3600 600 86400 300
-@      NS   ns1
-@      MX   10 mx1
-@      TXT  "v=spf1 ip4:203.0.113.0/29 -all"
-ns1    A    203.0.113.53
-mx1    A    203.0.113.1
-mx2    A    203.0.113.2
-"""
-WAIVERS = """
-version: 1
-waivers:
-  - rules: [ptr.exists]
-    hosts: mx2.example.com
-    reason: it is told to the provider
-    owner: ops
-    issued: 2026-11-20
-    expires: 2026-12-20
-"""
-
-
-def steps(commands: list[str], cwd: Path, environ: Mapping[str, str], status: int = 0) -> str:
-    """Run commands as a step of a pipeline does: one after the other, until one fails."""
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join(commands)],
-        cwd=cwd,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
-
-
-Repository = tuple[Path, dict[str, str]]
-
-
 def test_the_job_of_gitlab_does_what_it_says(repository: Repository) -> None:
     top, environ = repository
     jobs = yaml.safe_load((EXAMPLES / "gitlab" / ".gitlab-ci.yml").read_text())
@@ -264,9 +191,7 @@ def test_the_job_of_gitlab_does_what_it_says(repository: Repository) -> None:
     allowed = shard["allow_failure"]["exit_codes"]
     for number in range(1, shard["parallel"] + 1):
         own = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(shard["parallel"])}
-        done = subprocess.run(["bash", "-ec", "\n".join([*before, *shard["script"]])], cwd=top, env=environ | own,
-                              capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
-        assert done.returncode in (0, *allowed), done.stdout + done.stderr
+        steps([*before, *shard["script"]], top, environ | own, 0, *allowed)
     said = steps([*before, *whole["script"]], top, environ)
     assert "exit 0: every check that gates conforms" in said
     assert (top / whole["artifacts"]["reports"]["junit"]).exists()
@@ -299,9 +224,7 @@ def test_the_workflow_of_github_does_what_it_says(repository: Repository) -> Non
         }
         values = {f"inputs.{name}": text for name, text in given.items()}
         for script, own in commands(action["runs"]["steps"], values):
-            done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=top, env=environ | own,
-                                  capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
-            assert done.returncode in (0, 1, 5), done.stdout + done.stderr
+            steps([script], top, environ | own, 0, 1, 5)
     (top / "summary.md").unlink()
     said = []
     for script, own in commands(workflow["jobs"]["conformance"]["steps"], {"vars.MAILCONFORM_SOURCE": "mailconform"}):
@@ -326,8 +249,8 @@ def test_the_line_of_cron_does_what_it_says(repository: Repository) -> None:
     for path, own in (("/etc/mailconform/inventory", "inventories/production"), ("/var/lib/mailconform", "reports")):
         assert path in command
         command = command.replace(path, own)
-    assert "ptr.exists" in steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, status=1)
-    assert steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, status=1) == "", "no news in the second night"
+    assert "ptr.exists" in steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, 1)
+    assert steps([command], top, environ | {"MAILCONFORM_PROBE": "none"}, 1) == "", "no news in the second night"
 
 
 def test_the_hooks_of_pre_commit(repository: Repository) -> None:
