@@ -9,6 +9,8 @@ import pytest
 from conformance import fixtures_sent
 from conformance.asked import RUN
 from conformance.check import NotApplicable
+from conformance.earlier import before
+from conformance.facts.answer import Status
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.dnsbl import ListAnswers, Listings
@@ -21,6 +23,7 @@ from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.spfcheck import SpfResult
+from conformance.facts.store import Store, canonical
 from conformance.facts.survey import NameServers, Survey
 from conformance.facts.tlsrpt import ReportHosts, TlsReporting
 from conformance.facts.validity import Validity
@@ -121,6 +124,22 @@ def own_name(address: Address, own_domains: frozenset[str]) -> str:
 def ptr(gathered: Gathered, address: Address) -> ReverseName:
     """The PTR records of the address."""
     return cast(ReverseName, gathered("ptr", address))
+
+
+@pytest.fixture(scope="session")
+def earlier(request: pytest.FixtureRequest) -> Store | None:
+    """What the last run observed; None where there was none."""
+    return before(request.config.stash[RUN].settings)
+
+
+@pytest.fixture
+def ptr_before(earlier: Store | None, address: Address) -> tuple[str, ...]:
+    """The PTR names that the address had in the last run; not applicable where that is not known."""
+    asked = canonical(address.reverse_name), "PTR"
+    answer = earlier.answers.get(asked) if earlier else None
+    if answer is None or answer.status is Status.UNDETERMINED:
+        raise NotApplicable("no earlier run tells its PTR name")
+    return answer.texts
 
 
 @pytest.fixture

@@ -24,12 +24,17 @@ def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
         world.captured(folder)
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
-        command += [f"--resolver={served.resolver}", f"--report-dir={folder / 'report'}", "--ehlo=probe.example.com"]
+        command += [f"--resolver={served.resolver}", "--ehlo=probe.example.com"]
+        if world.earlier:
+            world.remembered(folder / "runs")
+            command += [f"--reports={folder / 'runs'}", "--confirm=0"]
+        else:
+            command += [f"--report-dir={folder / 'report'}"]
         command += ["--dns-timeout=1", "--dns-retries=0", "--smtp-timeout=2", *world.options]
         if world.servers:
             command += ["--authoritative", f"--authoritative-port={served.resolver.rpartition(':')[2]}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    results = folder / "report" / "results.json"
+    results = folder / ("runs/latest" if world.earlier else "report") / "results.json"
     assert results.exists(), done.stdout + done.stderr
     return done.returncode, json.loads(results.read_text())["results"]
 

@@ -72,6 +72,25 @@ def test_ptr_answers(reverse_zone: ReverseZone, reverse_survey: Survey | None) -
 
 
 @check(
+    "CC: must",
+    "G: info",
+    fix=(
+        "If the change was meant, declare the new name (mailconform_helo of {address.host}), or run once more; if not, "
+        "publish what was there: {address.reverse_name} IN PTR {address.proper_name}."
+    ),
+)
+def test_ptr_stable(ptr_names: tuple[str, ...], ptr_before: tuple[str, ...], address: Address) -> None:
+    """The PTR name of the address is the one of the last run, or one that the inventory declares.
+
+    Some receivers hold a changed name against the address: it looks as if somebody else had it now.
+    """
+    now, then = ({name.lower() for name in names} for names in (ptr_names, ptr_before))
+    declared = {name.lower() for name in address.fit_names}
+    strange = sorted(now - then - declared)
+    assert not strange, seen(f"{listed(strange)}; the last run saw {listed(sorted(then)) or 'no PTR record'}")
+
+
+@check(
     "IN: info",
     "RFC8601 3: info",
     fix=(

@@ -24,9 +24,12 @@ class Authorities:
     """An asynchronous context manager that asks name servers by their addresses, each at its own pace.
 
     ``timeout`` is in seconds a try, ``retries`` are tries after the first, ``port`` is the one that all are asked at.
+    Raises ValueError for what is no port.
     """
 
     def __init__(self, *, timeout: float, retries: int, port: int = 53, zone_of: Callable[[str], str]) -> None:
+        if not 0 < port < 1 << 16:
+            raise ValueError(f"{port} is not a port from 1 to 65535")
         self._timeout = timeout
         self._tries = 1 + retries
         self._port = port

@@ -59,6 +59,8 @@ class World:
     faults: list[str] = field(default_factory=list)
     servers: dict[str, Any] = field(default_factory=dict)
     """Further name servers on loopback, by address, with what they say otherwise: zones, faults."""
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+    """What the last run saw: texts by question; none for a run that nothing came before."""
     trials: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
@@ -76,6 +78,21 @@ class World:
         prefixed |= {f"mailconform_{key}": value for key, value in self.vars.items()}
         hosts = {name: self._host(name, values, ports, folder) for name, values in self.hosts.items()}
         return json.dumps({"all": {"vars": prefixed, "hosts": hosts}})
+
+    def remembered(self, top: Path) -> None:
+        """Write the facts of an earlier run where the last run leaves them."""
+        from conformance.facts.answer import Answer, Status
+        from conformance.facts.snapshot import Gathering, dump
+        from conformance.facts.store import Store
+
+        store = Store()
+        for question, texts in self.earlier.items():
+            name, rdtype = question.split()
+            status = Status.FOUND if texts else Status.ABSENT
+            store.add(Answer(name, rdtype, status, "NOERROR" if texts else "NXDOMAIN", tuple(texts)))
+        (top / "before").mkdir(parents=True)
+        (top / "before" / "facts.json").write_text(dump(store, Gathering("2026-01-01T00:00:00+00:00")))
+        (top / "latest").symlink_to("before")
 
     def captured(self, folder: Path) -> None:
         """Write what was captured of each stream where the inventory says that it lies."""
