@@ -134,7 +134,9 @@ class Sender:
         if done.status == 0:
             return Handed(Taken.YES, done.text)
         text = f"exit status {done.status}{': ' if done.text else ''}{done.text}"
-        return Handed(Taken.NO if done.status in refusals else Taken.FAILED, text)
+        if done.status in refusals:
+            return Handed(Taken.NO, text, sender_refused=True)
+        return Handed(Taken.FAILED, text)
 
 
 def filled(command: list[str], order: Order) -> str:

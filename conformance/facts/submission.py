@@ -22,6 +22,8 @@ from conformance.outcome import Undetermined
 
 LONGEST_REPLY = 1000
 """Characters of a reply that are kept."""
+_OF_SENDERS = frozenset({501, 550, 553})
+"""Replies to MAIL that are about its address (RFC 5321 section 4.3.2); Postfix gives them to RCPT."""
 _TARGETS = 4
 _STEPS = 6
 """All steps together may take this many time-outs."""
@@ -45,6 +47,8 @@ class Handed:
 
     taken: Taken
     reply: str = ""
+    sender_refused: bool = False
+    """Whether it was refused for its envelope sender, before anything could have been sent on."""
 
 
 def password_of(door: Submission) -> str:
@@ -181,7 +185,7 @@ class Submitter:
             reply = await self._data(client, stuffed(message))
         except aiosmtplib.SMTPResponseException as error:
             taken = Taken.NO if error.code // 100 == 5 else Taken.FAILED
-            return Handed(taken, self._shown(f"{error.code} {error.message}"))
+            return Handed(taken, self._shown(f"{error.code} {error.message}"), _of_sender(error))
         finally:
             await _leave(client)
         return Handed(Taken.YES, self._shown(reply))
@@ -206,6 +210,12 @@ def _options(client: aiosmtplib.SMTP, order: Order) -> tuple[list[str], str]:
         return [], ""
     more = ["BODY=8BITMIME"] if extension == "SMTPUTF8" and client.supports_extension("8BITMIME") else []
     return [parameter, *more], "" if client.supports_extension(extension) else extension
+
+
+def _of_sender(error: aiosmtplib.SMTPResponseException) -> bool:
+    """Whether a message was refused for its envelope sender."""
+    at_rcpt = isinstance(error, aiosmtplib.SMTPRecipientRefused) and "sender" in error.message.lower()
+    return error.code in _OF_SENDERS and (isinstance(error, aiosmtplib.SMTPSenderRefused) or at_rcpt)
 
 
 async def _leave(client: aiosmtplib.SMTP) -> None:

@@ -230,7 +230,10 @@ class Tries:
         return trial
 
     async def _handed(self, one: _Try, number: int) -> tuple[Letter, Taken]:
-        """Hand one letter over; where the host does not take it from an address at the receiver, from its own."""
+        """Hand one letter over; where the host refuses an address at the receiver as sender, from its own.
+
+        What was tried to be delivered meanwhile is not sent again: that would look like the host's second attempt.
+        """
         size = one.recipe.recipients
         addresses = one.opened.addresses[number * size : (number + 1) * size]
         returns = one.opened.returns[number] if one.opened.returns else ""
@@ -238,7 +241,7 @@ class Tries:
         # An address that plays this part alone is held meanwhile, and others wait for it.
         urgent = one.recipe.scenario in self._said.exclusive
         sent = await self._sender.send(order, returns, urgent=urgent)
-        if returns and sent.handed.taken is not Taken.YES:
+        if returns and sent.handed.sender_refused and not await self._receiver.collect(order.tokens):
             again = await self._sender.send(replace(order, sender=one.probe.stream.sender), urgent=urgent)
             if again.handed.taken is Taken.YES:
                 sent, returns = again, ""

@@ -176,17 +176,23 @@ def test_a_wrong_password_is_said_and_not_shown(door: Submission) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "reply", "taken"),
+    ("step", "reply", "taken", "of_sender"),
     [
-        ("MAIL", "550 5.7.1 not your sender", Taken.NO),
-        ("RCPT", "553 5.7.1 Sender address rejected", Taken.NO),
-        ("RCPT", "450 4.7.1 come again", Taken.FAILED),
-        ("DATA", "554 5.7.1 bare LF", Taken.NO),
-        ("DATA", "451 4.3.0 no space", Taken.FAILED),
+        ("MAIL", "550 5.7.1 not your sender", Taken.NO, True),
+        ("MAIL", "452 4.3.1 no space", Taken.FAILED, False),
+        ("MAIL", "552 5.3.4 too large", Taken.NO, False),
+        ("RCPT", "553 5.7.1 Sender address rejected", Taken.NO, True),
+        ("RCPT", "550 5.7.1 refused by the receiver", Taken.NO, False),
+        ("RCPT", "450 4.7.1 come again", Taken.FAILED, False),
+        ("DATA", "550 5.7.1 sender", Taken.NO, False),
+        ("DATA", "554 5.7.1 bare LF", Taken.NO, False),
+        ("DATA", "451 4.3.0 no space", Taken.FAILED, False),
     ],
 )
-def test_a_refusal_for_good_is_told_from_a_failure(door: Submission, step: str, reply: str, taken: Taken) -> None:
-    assert hand(Server({step: reply}), door) == Handed(taken, reply)
+def test_a_refusal_for_good_is_told_from_a_failure(
+    door: Submission, step: str, reply: str, taken: Taken, of_sender: bool
+) -> None:
+    assert hand(Server({step: reply}), door) == Handed(taken, reply, of_sender)
 
 
 def test_a_reply_that_repeats_the_password_is_kept_without_it(door: Submission) -> None:

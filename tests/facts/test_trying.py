@@ -152,6 +152,31 @@ def test_a_host_that_sets_its_own_sender_gets_no_bounce_address(make: Make) -> N
     assert (trial.letters[0].return_token, trial.letters[0].sender) == ("", "news@bounce.example.com")
 
 
+@pytest.mark.parametrize(
+    ("before_exit", "sessions", "own"),
+    # What was offered on the way is not sent again; what was refused for its sender is.
+    [("{deliver}; exit 67", 1, False), ('case "$*" in *conform*--*) exit 77;; esac; {deliver}', 1, True)],
+)
+def test_a_letter_is_handed_over_once_more_only_where_its_sender_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before_exit: str, sessions: int, own: bool
+) -> None:
+    program = tmp_path / "sendmail"
+
+    async def work() -> Trial:
+        async with receiver() as at:
+            words = shlex.join(command(at)).replace(shlex.quote("{recipient}"), '"$last"')
+            program.write_text(f"#!/bin/sh\nfor last; do :; done\n{before_exit.format(deliver=words)}\n")
+            program.chmod(0o755)
+            fleet = sent_by([str(program)], "sendmail")
+            async with trying(at, fleet, monkeypatch, wait=1.0) as trier:
+                return await trier.trial(Probe(fleet.streams[0]), "refuse-rcpt")
+
+    trial = asyncio.run(work())
+    assert len(trial.captures) == sessions
+    assert trial.letters[0].taken is own
+    assert bool(trial.letters[0].return_token) is not own
+
+
 def test_nothing_that_came_is_undetermined_and_never_a_pass(make: Make) -> None:
     trial = make("accept", words=["/bin/true", "{recipient}"], wait=1.0)
     assert (trial.state, trial.captures, trial.letters[0].taken) == (State.WATCHED, (), True)
