@@ -7,12 +7,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conformance.facts.delivery import nothing_came
 from conformance.facts.trial import Letter, Trial, seconds_between
+from conformance.reading import dsn
 from conformance.receiver.capture import Capture, Recipient, Transaction
 
 SURE = 4 * 3600.0
 """Seconds after which a host that has not tried again does not: RFC 5321 section 4.5.4.1 has two attempts in the first
 hour, and then one every two or three."""
+
+_AT_ONCE = 60.0
+"""Seconds within which a host goes on to the next address, or without TLS, where it does not wait for its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,16 @@ class Attempt:
         """Whether the receiver took the message."""
         return self.step == "the end of the message" and self.code // 100 == 2
 
+    @property
+    def names_recipient(self) -> bool:
+        """Whether RCPT named the recipient; else the session ended before."""
+        return self.step in ("RCPT", "DATA", "the end of the message")
+
+    def goes_on(self, before: Attempt) -> bool:
+        """Whether it is the one before in clear text, at once, after TLS had failed at the same address."""
+        soon = self.begun - before.ended < _AT_ONCE
+        return before.step == "TLS" and self.capture.tls is None and self.capture.local == before.capture.local and soon
+
     def __str__(self) -> str:
         if self.step == "TLS":
             failed = self.capture.tls and (self.capture.tls.alert or self.capture.tls.error)
@@ -62,10 +77,14 @@ class Course:
 
     @property
     def rounds(self) -> tuple[Round, ...]:
-        """The attempts, parted where an address of the receiver is tried again."""
+        """The attempts, parted where an address of the receiver is tried again.
+
+        To go on in clear text where TLS has failed is no new round.
+        """
         made: list[list[Attempt]] = []
         for attempt in self.attempts:
-            if not made or any(attempt.capture.local == other.capture.local for other in made[-1]):
+            known = bool(made) and any(attempt.capture.local == other.capture.local for other in made[-1])
+            if not made or (known and not attempt.goes_on(made[-1][-1])):
                 made.append([])
             made[-1].append(attempt)
         return tuple(map(tuple, made))
@@ -87,6 +106,11 @@ class Course:
         if len(self.rounds) < 2:
             return None
         return max(0.0, self.rounds[1][0].begun - max(attempt.ended for attempt in self.rounds[0]))
+
+    @property
+    def came_later(self) -> bool:
+        """Whether some attempt came so long after the first that it was no other address of the same round."""
+        return any(one.begun - self.attempts[0].ended >= _AT_ONCE for one in self.attempts[1:])
 
     @property
     def waited(self) -> float:
@@ -116,13 +140,21 @@ def first_course(trial: Trial) -> Course:
 
 
 def bounces(trial: Trial, letter: Letter) -> tuple[Transaction, ...]:
-    """Return what was delivered to the sender of a letter, where that is at the receiver."""
+    """Return what was delivered to the sender of a letter, where that is at the receiver; no warnings of delay."""
     return tuple(
         transaction
         for capture in trial.returns
         for transaction in capture.transactions
         if transaction.accepted and any(one.token == letter.return_token for one in transaction.recipients if one.token)
+        if not dsn.tells_no_failure(transaction.message)
     )
+
+
+def arrival(trial: Trial) -> float:
+    """Return the seconds in which a letter came. Raises Undetermined when it did not."""
+    if not trial.accepted:
+        raise nothing_came(trial)
+    return max(0.0, first_course(trial).attempts[0].begun)
 
 
 def _named(trial: Trial, letter: Letter, token: str) -> Iterator[Attempt]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conformance.facts.attempts import first_course
+from conformance.facts.delivery import nothing_came
 from conformance.facts.trial import Trial
 from conformance.facts.tried import Tried
 from conformance.outcome import NotApplicable, Undetermined
@@ -12,6 +14,8 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.lineends import bare, false_end
 from conformance.reading.smtpcommand import length_fault, syntax_fault
 from conformance.receiver.capture import Capture, Ended, Line, Transaction
+
+_FOLLOWING_MAIL = ("RCPT", "DATA", "BDAT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Manners(Tried):
     @property
     def before_banner(self) -> list[str]:
         """What came before the banner."""
-        return self.find(lambda trial: _early(trial, "banner"))
+        return self.find(lambda trial: _early(_opened(trial), "banner"))
 
     @property
     def before_reply(self) -> list[str]:
@@ -91,6 +95,13 @@ def _early(trial: Trial, before: str = "") -> Iterator[str]:
                 yield f"{quoted(one.text)} came before {what}, {one.at:.0f} ms after the connection"
 
 
+def _opened(trial: Trial) -> Trial:
+    """Return the trial. Raises Undetermined when the receiver ended every session before it had sent a banner."""
+    if all(one.banner_at is None and one.ended.by_receiver and not one.early for one in trial.captures):
+        raise Undetermined(f"{trial.ref}: the receiver ended every session before its banner")
+    return trial
+
+
 def _asking_for_tls(trial: Trial) -> Trial:
     """Return the trial. Raises NotApplicable when no session of it sent STARTTLS."""
     if not any(capture.tls or any(one.before == "STARTTLS" for one in capture.early) for capture in trial.captures):
@@ -106,6 +117,27 @@ def commands(capture: Capture) -> Iterator[tuple[str, str]]:
             yield from ((text.rstrip("\r"), reply) for text in line.text.removesuffix("\n").split("\n"))
 
 
+def heed_content(trial: Trial) -> None:
+    """Pass a trial in which content of a message came.
+
+    Raises NotApplicable where the host gave the message up instead, Undetermined where it may yet come.
+    """
+    _heed(trial, any(transaction.how for _, transaction in trial.transactions))
+
+
+def _heed_recipients(trial: Trial) -> None:
+    """Pass a trial in which MAIL and RCPT came. Raises as :func:`heed_content`."""
+    _heed(trial, any(True for _ in trial.recipients))
+
+
+def _heed(trial: Trial, came: bool) -> None:
+    if came:
+        return
+    if trial.letters and (given_up := first_course(trial).given_up):
+        raise NotApplicable(f"no message came: {given_up}")
+    raise nothing_came(trial)
+
+
 def _bare(trial: Trial) -> Iterator[str]:
     for capture in trial.captures:
         for line in capture.lines:
@@ -114,6 +146,7 @@ def _bare(trial: Trial) -> Iterator[str]:
     for _, transaction in trial.transactions:
         if not _is_binary(transaction) and (where := bare(transaction.wire, cut=transaction.truncated)):
             yield f"{where} of the message"
+    heed_content(trial)
 
 
 def _is_binary(transaction: Transaction) -> bool:
@@ -125,6 +158,7 @@ def _false_ends(trial: Trial) -> Iterator[str]:
     for _, transaction in trial.transactions:
         if transaction.how == "DATA" and (where := false_end(transaction.wire)):
             yield f"{where} of the message"
+    heed_content(trial)
 
 
 def offered(capture: Capture, transaction: Transaction) -> tuple[str, ...]:
@@ -143,6 +177,7 @@ def _syntax_faults(trial: Trial) -> Iterator[str]:
         for recipient in transaction.recipients:
             if fault := syntax_fault(recipient.argument, keywords):
                 yield f"RCPT TO: has {fault}"
+    _heed_recipients(trial)
 
 
 def _length_faults(trial: Trial) -> Iterator[str]:
@@ -150,12 +185,18 @@ def _length_faults(trial: Trial) -> Iterator[str]:
         for command, _ in commands(capture):
             if fault := length_fault(command):
                 yield f"{quoted(command, 40)} has {fault}"
+    _heed_recipients(trial)
 
 
 def _out_of_order(trial: Trial) -> Iterator[str]:
     for capture in trial.captures:
+        # What was sent in one group with a MAIL that is refused has nothing to follow (RFC 2920 section 3.1).
+        grouped = False
         for command, reply in commands(capture):
-            if reply.startswith("503"):
+            verb = command.split(" ", 1)[0].upper()
+            if verb not in _FOLLOWING_MAIL:
+                grouped = verb == "MAIL" and reply[:1] in ("4", "5")
+            if reply.startswith("503") and not (grouped and verb in _FOLLOWING_MAIL):
                 yield f"{quoted(command, 80)} was answered {quoted(reply.strip(), 80)}"
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.facts.attempts import SURE, course, first_course, spelled
 from conformance.facts.delivery import nothing_came
-from conformance.facts.manners import offered
-from conformance.facts.patience import unsettled
+from conformance.facts.manners import heed_content, offered
+from conformance.facts.patience import heed_own_refusal, unsettled
 from conformance.facts.trial import Trial
 from conformance.facts.tried import Tried
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.receiver.capture import Capture, Ended, Transaction
 
+_LEFT = (Ended.CLOSED, Ended.QUIT)
 _AFTER_DOT = 600.0
 _BEFORE_BANNER = 300.0
 """Seconds for which a client has to wait (RFC 5321 section 4.5.3.2.6 and 4.5.3.2.1)."""
+
+_KNOWS_HELO_ALONE = "ehlo-502"
+"""The trial in which 5yz is the receiver's part."""
 
 _LAST_CHUNK = re.compile(r"BDAT [0-9]+ LAST", re.IGNORECASE)
 
@@ -87,6 +92,8 @@ def undelivered(trial: Trial) -> Iterator[str]:
     way = first_course(trial)
     if way.taken:
         return
+    if trial.name != _KNOWS_HELO_ALONE:
+        heed_own_refusal(way)
     if way.given_up:
         yield f"{way.refused or 'no session'}, then {way.given_up}"
     elif len(way.rounds) > 1:
@@ -103,7 +110,9 @@ def _lost_or_doubled(trial: Trial) -> Iterator[str]:
     way = first_course(trial)
     if way.taken > 1:
         yield f"{trial.name}: the message came {way.taken} times"
-    elif not way.taken and way.given_up:
+    elif not way.taken:
+        heed_own_refusal(way)
+    if not way.taken and way.given_up:
         yield f"{trial.name}: {way.refused}, then {way.given_up}"
     elif not way.taken and way.waited >= SURE:
         yield f"{trial.name}: {way.refused}, and no other attempt in {spelled(way.waited)}"
@@ -120,32 +129,40 @@ def _complete(capture: Capture, transaction: Transaction) -> bool:
 
 
 def _copies(trial: Trial) -> Iterator[str]:
-    whole = [(capture, one) for capture, one in trial.transactions if _complete(capture, one)]
+    every = [(capture, one) for capture, one in trial.transactions if _complete(capture, one)]
+    # What was refused at its end is due again.
+    whole = list(itertools.dropwhile(lambda each: each[1].final_code // 100 in (4, 5), every))
     if not whole:
         raise nothing_came(trial)
     capture, first = whole[0]
+    if not first.final_code and capture.ended.by_receiver:
+        raise Undetermined(f"{trial.ref}: the receiver ended the session before it replied")
     if len(whole) > 1:
         yield f"the message came {len(whole)} times, the second time though the first one was on its way to be taken"
-    elif not first.final_code and capture.ended.by_receiver:
-        raise Undetermined(f"{trial.ref}: the receiver ended the session before it replied")
     elif not first.final_code and (waited := first_course(trial).waited) < SURE:
         raise Undetermined(f"{trial.ref}: the client left before the reply; no second copy in {spelled(waited)}")
 
 
-def _impatient(trial: Trial) -> Iterator[str]:
-    for capture in trial.captures:
-        if capture.ended not in (Ended.CLOSED, Ended.RESET, Ended.QUIT):
-            continue
-        if capture.banner_at is None and (waited := capture.ms * trial.pace / 1000) < _BEFORE_BANNER:
-            yield f"the client left after {spelled(waited)} without a banner; {_BEFORE_BANNER:.0f} s are asked for"
-        for one in capture.transactions:
-            if _complete(capture, one) and not one.final_code:
-                waited = (capture.ms - (one.chunks[-1].at if one.chunks else one.at)) * trial.pace / 1000
-                if waited < _AFTER_DOT:
-                    yield (
-                        f"the client left {spelled(waited)} after the end of the message, before the reply; "
-                        f"{_AFTER_DOT:.0f} s are asked for"
-                    )
+def _impatient(trial: Trial) -> list[str]:
+    """Return how the client left too early. A reset may be the network's, so alone it leaves the matter open."""
+    left = [text for capture in trial.captures if capture.ended in _LEFT for text in _leaving(trial, capture)]
+    reset = [text for one in trial.captures if one.ended is Ended.RESET for text in _leaving(trial, one)]
+    if reset and not left:
+        raise Undetermined(f"{trial.ref}: {reset[0]}; the session was reset by the client or the network")
+    return left
+
+
+def _leaving(trial: Trial, capture: Capture) -> Iterator[str]:
+    if capture.banner_at is None and (waited := capture.ms * trial.pace / 1000) < _BEFORE_BANNER:
+        yield f"the client left after {spelled(waited)} without a banner; {_BEFORE_BANNER:.0f} s are asked for"
+    for one in capture.transactions:
+        if _complete(capture, one) and not one.final_code:
+            waited = (capture.ms - (one.chunks[-1].at if one.chunks else one.at)) * trial.pace / 1000
+            if waited < _AFTER_DOT:
+                yield (
+                    f"the client left {spelled(waited)} after the end of the message, before the reply; "
+                    f"{_AFTER_DOT:.0f} s are asked for"
+                )
 
 
 def _has(keywords: tuple[str, ...], keyword: str) -> bool:
@@ -160,6 +177,8 @@ def _eight_bit(trial: Trial) -> Iterator[str]:
             return
     if trial.letters[0].message.isascii():
         raise NotApplicable("the message that was to be sent is in ASCII")
+    if not first_course(trial).bounces:
+        heed_content(trial)
 
 
 def _utf8(trial: Trial) -> Iterator[str]:
@@ -171,6 +190,8 @@ def _utf8(trial: Trial) -> Iterator[str]:
         if not (header := one.wire.partition("\r\n\r\n")[0]).isascii():
             field = next(line for line in header.split("\r\n") if not line.isascii())
             yield f"the header field {field[:80]!a} was sent"
+    if not first_course(trial).bounces:
+        heed_content(trial)
 
 
 def _limit(capture: Capture) -> int:
@@ -234,6 +255,15 @@ def _separate_copies(trial: Trial) -> Iterator[str]:
     ways = [course(trial, letter, token) for token in letter.tokens]
     if not all(way.taken for way in ways):
         raise nothing_came(trial)
-    times = len(trial.accepted)
+    at_once = _taken_at_once(trial)
+    times = sum(any(one.token in at_once for one in transaction.recipients) for _, transaction in trial.accepted)
     if times > 1:
-        yield f"{len(ways)} recipients of one domain got the message in {times} transactions"
+        yield f"{len(at_once)} recipients of one domain got the message in {times} transactions"
+
+
+def _taken_at_once(trial: Trial) -> frozenset[str]:
+    """Return the tokens of recipients that were not put off: those have to come by themselves later."""
+    first: dict[str, int] = {}
+    for _, _, recipient in trial.recipients:
+        first.setdefault(recipient.token, recipient.code)
+    return frozenset(token for token, code in first.items() if code // 100 == 2)

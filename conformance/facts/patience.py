@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.facts.attempts import SURE, Attempt, Course, course, first_course, network, spelled
+from conformance.facts.attempts import SURE, Attempt, Course, arrival, course, first_course, network, spelled
 from conformance.facts.delivery import nothing_came
 from conformance.facts.trial import Trial
 from conformance.facts.tried import Tried
@@ -91,7 +91,7 @@ class Patience(Tried):
         if way.bounces or _unreturnable(way):
             return []
         text = f"{_refusal(way)}, and no bounce in {spelled(way.waited)}"
-        if way.waited < _SILENT or not self.seen("accept").accepted:
+        if way.waited < max(_SILENT, 2 * arrival(self.seen("accept"))):
             raise Undetermined(f"{trial.ref}: {text}: it may come later")
         return [text]
 
@@ -113,6 +113,15 @@ def _refusal(way: Course) -> Attempt:
     return way.refused
 
 
+def heed_own_refusal(way: Course) -> None:
+    """Pass a course without 5yz. Raises Undetermined for one with it, in a trial in which that is not the part played.
+
+    The receiver refused what the host said then, and to give up is right.
+    """
+    if final := next((one for one in way.attempts if one.is_final), None):
+        raise Undetermined(f"{way.trial.ref}: {final}, for what the host said itself")
+
+
 def unsettled(way: Course) -> Undetermined:
     """Return the exception that says what was waited for in vain."""
     later = "it may come later (--probe-wait, and wait of the stream, show more)"
@@ -124,8 +133,9 @@ def unsettled(way: Course) -> Undetermined:
 def _unretried(trial: Trial) -> Iterator[str]:
     way = first_course(trial)
     first = _refusal(way)
-    if len(way.attempts) > 1:
+    if not first.is_final and (way.taken or len(way.rounds) > 1 or way.came_later):
         return
+    heed_own_refusal(way)
     if way.given_up:
         yield f"{first}, then {way.given_up}"
     elif way.waited >= SURE:
@@ -178,10 +188,17 @@ def _strays(trial: Trial) -> Iterator[str]:
 
 
 def _offered_again(way: Course) -> str:
-    first = next((one for one in way.attempts if one.is_final), None)
-    if first is None or way.pause is None:
-        return ""
-    return f"{first}, offered again after {spelled(way.pause)}"
+    """Say how a recipient came in a later round than that in which it was refused for good; empty where it did not."""
+    final: Attempt | None = None
+    ended = 0.0
+    for attempts in way.rounds:
+        # A session that names nobody was for those recipients of the letter that are still to be tried.
+        mine = [one for one in attempts if len(way.letter.tokens) == 1 or one.names_recipient]
+        if final is not None and mine:
+            return f"{final}, offered again after {spelled(max(0.0, mine[0].begun - ended))}"
+        if final is None and (final := next((one for one in mine if one.is_final), None)):
+            ended = max(one.ended for one in mine)
+    return ""
 
 
 def _repeated(trial: Trial, patience: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.facts.attempts import SURE, course, first_course, spelled
+from conformance.facts.attempts import SURE, arrival, course, first_course, spelled
 from conformance.facts.delivery import nothing_came
 from conformance.facts.outcomes import undelivered
 from conformance.facts.trial import Trial
@@ -57,16 +57,15 @@ class Routes(Tried):
             one = trial.captures[0]
             return [f"the host came to {one.local}, which is no exchange of the domain"]
         way = first_course(trial)
-        if not way.given_up and way.waited < max(_MEANWHILE, 2 * self._arrival()):
+        # Where the exchange is dead, nobody goes on before it has been given up.
+        least = _NEXT_ADDRESS if name == "mx-not-a" else _MEANWHILE
+        if not way.given_up and way.waited < max(least, 2 * self._arrival()):
             raise nothing_came(trial)
         return []
 
     def _arrival(self) -> float:
         """Seconds in which ordinary mail of the host came. Raises Undetermined when it did not."""
-        trial = self.seen("accept")
-        if not trial.accepted:
-            raise nothing_came(trial)
-        return max(0.0, first_course(trial).attempts[0].begun)
+        return arrival(self.seen("accept"))
 
 
 def _stale(trial: Trial) -> Iterator[str]:

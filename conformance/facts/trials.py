@@ -114,7 +114,9 @@ TRIALS: Mapping[str, Recipe] = {
     "small-size": Recipe(
         "messages of 1,000 octets at most", "small-size", body="large", sender="receiver", wait=120, host_writes=False
     ),
-    "no-smtputf8": Recipe("SMTPUTF8 is not offered", "no-smtputf8", body="utf8-address", wait=120, host_writes=False),
+    "no-smtputf8": Recipe(
+        "SMTPUTF8 is not offered", "no-smtputf8", body="utf8-address", sender="receiver", wait=120, host_writes=False
+    ),
     "null-sender": Recipe("sent with the null sender", sender="null", host_writes=False),
     "smuggling": Recipe("with line ends that smuggle", "no-extensions", body="smuggling", host_writes=False),
     "long-lines": Recipe("with lines of 1,200 octets", body="long-lines", host_writes=False),
@@ -129,7 +131,7 @@ TRIALS: Mapping[str, Recipe] = {
     "mx-moved": _route("the MX moves between two letters", "mx-moved", 300, again=True),
     "mx-refuse-first": _route("refused at the first MX", "mx-refuse-first", 300),
     "mx-implicit": _route("no MX, an address alone", "mx-implicit", 120),
-    "mx-not-a": _route("dead MX, an address alive", "mx-not-a", 120),
+    "mx-not-a": _route("dead MX, an address alive", "mx-not-a", 600),
     "mx-cname": _route("an MX that is an alias", "mx-cname", 120),
     "sts-enforce": _policy("an enforced MTA-STS policy, and all agrees with it", "sts-enforce"),
     "sts-unlisted": _policy("an enforced MTA-STS policy that lists another exchange", "sts-unlisted"),

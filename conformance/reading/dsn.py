@@ -18,6 +18,17 @@ def faults(octets: bytes) -> list[str]:
     return [*_head(message), *_report(message)]
 
 
+def tells_no_failure(octets: bytes) -> bool:
+    """Return whether a notification names recipients and says of none that it failed, such as a warning of delay.
+
+    What has another form, or an unknown Action (RFC 3464 section 2.3.3), is none.
+    """
+    message = email.message_from_bytes(octets, policy=email.policy.compat32)
+    status = [part for part in _parts(message) if part.get_content_type() == "message/delivery-status"]
+    actions = [_field(group, "Action").lower() for part in status for group in _parts(part) if group.get("Action")]
+    return bool(actions) and all(action in _ACTIONS and action != "failed" for action in actions)
+
+
 def _head(message: Message) -> Iterator[str]:
     if not _field(message, "From"):
         yield "it has no From"

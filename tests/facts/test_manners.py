@@ -68,6 +68,28 @@ def test_commands_out_of_order() -> None:
     wrong = [[1, "C", "DATA\r\n"], [2, "*", "a note"], [3, "S", "503 5.5.1 MAIL first\r\n"], [4, "C", "QUIT\r\n"]]
     check(said(lambda: manners(lines=wrong).out_of_order), "'DATA' was answered '503 5.5.1 MAIL first'")
     check(said(lambda: manners().out_of_order), "")
+    group = ["MAIL FROM:<a@example.com>", "550 no", "RCPT TO:<b@example.com>", "503 MAIL first", "DATA", "503 no"]
+    lines = [[n, "SC"[n % 2 == 0], f"{text}\r\n"] for n, text in enumerate(group)]
+    check(said(lambda: manners(lines=lines).out_of_order), "")
+    begun = [[0, "C", "RSET\r\n"], [1, "S", "250 done\r\n"], *lines[2:]]
+    check(said(lambda: manners(lines=begun).out_of_order), "'RCPT TO:<b@example.com>' was answered '503 MAIL")
+
+
+UNSEEN = {"transactions": []}
+
+
+@pytest.mark.parametrize("look", ["bare_line_ends", "false_ends", "syntax_faults", "length_faults"])
+def test_sessions_without_mail_show_nothing_of_it(look: str) -> None:
+    check(said(lambda: getattr(manners(**UNSEEN), look)), "undetermined: mx1/news accept: 1 sessions came and none")
+    returned = view(Manners, trial("greylist", sessions=[UNSEEN], returns=[{}]))
+    check(said(lambda: getattr(returned, look)), "not applicable: no message came: the host sent a bounce")
+
+
+def test_a_session_that_the_receiver_ended_shows_no_opening() -> None:
+    cut = {"banner_at": None, "ended": "open", "hellos": [], "transactions": [], "tls": False}
+    check(said(lambda: manners(**cut).before_banner), "undetermined: mx1/news accept: the receiver ended every session")
+    check(said(lambda: manners(**{**cut, "ended": "closed"}).before_banner), "")
+    check(said(lambda: manners(**cut, early=[[1.0, "banner", "EHLO"]]).before_banner), "'EHLO' came before the banner")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,21 @@ from tests.facts.tries import ENDLESS, said, trial, view
 DEFERRED = {"at": 1, "codes": {"rcpt": 451}}
 REFUSED = {"at": 1, "codes": {"rcpt": 550}}
 V6 = {"local": "2001:db8:1::1"}
+NO_TLS = {"at": 1, "tls": {"version": "", "error": "no"}, "transactions": [], "ended": "handshake"}
+DELAYED = """From: mailer-daemon@example.com
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx1.example.com
+
+Final-Recipient: rfc822; a@example.net
+Action: delayed
+Status: 4.0.0
+
+--b--
+"""
 
 
 def patience(name: str, *others: str, **changes: Any) -> Patience:
@@ -36,6 +51,16 @@ def patience(name: str, *others: str, **changes: Any) -> Patience:
         ({"sessions": []}, "undetermined: mx1/news greylist: nothing came in 1200 s: it may still be in"),
         ({"sessions": [{}]}, "undetermined: mx1/news greylist: the receiver refused nothing, so that"),
         ({"sessions": [DEFERRED, {"at": 2, **V6}]}, ""),
+        # Both addresses of one exchange are one round, however often it is asked.
+        ({"sessions": [DEFERRED, {**DEFERRED, "at": 2, **V6}], "until": ENDLESS}, "451 to RCPT, and no other attempt"),
+        ({"sessions": [DEFERRED, {**DEFERRED, "at": 901, **V6}], "until": ENDLESS}, ""),
+        (
+            {"sessions": [{"at": 1, "codes": {"mail": 555}}], "returns": [{}]},
+            "undetermined: mx1/news greylist: 555 to MAIL, for what the host said itself",
+        ),
+        # TLS that fails and clear text after it are one attempt.
+        ({"sessions": [NO_TLS, {**DEFERRED, "at": 2, "tls": False}], "until": ENDLESS}, "the TLS handshake failed"),
+        ({"sessions": [DEFERRED], "returns": [{"message": DELAYED}]}, "undetermined: mx1/news greylist: 451 to RCPT"),
     ],
 )
 def test_a_deferral_is_followed_by_another_attempt(changes: dict[str, Any], expected: str) -> None:
@@ -62,6 +87,7 @@ def test_time_counts_at_the_pace_of_the_receiver() -> None:
         # The other address of the exchange is part of the same attempt.
         ([DEFERRED, {**DEFERRED, "at": 2, **V6}, {"at": 900}], ""),
         ([DEFERRED, {**DEFERRED, "at": 2, **V6}, {"at": 4}], "451 to RCPT, tried again after 2.0 s"),
+        ([NO_TLS, {**DEFERRED, "at": 2, "tls": False}, {"at": 900}], ""),
         ([DEFERRED, {"at": 2, **V6}], "not applicable: another address of the receiver took the message at once"),
     ],
 )
@@ -186,6 +212,18 @@ MIXED = {"at": 1, "codes": {"rcpt": [250, 450, 550]}}
         ),
         ({"sessions": [MIXED], "returns": [{}, {}]}, "450 to RCPT, and no other attempt in 20 min"),
         ({"sessions": [MIXED]}, "undetermined: mx1/news rcpt-mixed: 450 to RCPT, and no other attempt"),
+        # A session that breaks before RCPT was for the one that was put off.
+        ({"sessions": [MIXED, {**NO_TLS, "at": 601}, {"at": 602, "tls": False, "recipients": [1]}]}, ""),
+        # What was put off first was refused when it came again.
+        (
+            {
+                "sessions": [
+                    MIXED,
+                    {"at": 601, "recipients": [1], "codes": {"rcpt": [550]}},
+                ]
+            },
+            "",
+        ),
         ({"sessions": [{}]}, "undetermined: mx1/news rcpt-mixed: the recipients were not answered 250, 4yz and 5yz"),
     ],
 )
@@ -235,6 +273,8 @@ def test_silence_is_told_where_other_mail_came_and_time_enough_went_by() -> None
     assert said(lambda: patience("refuse-rcpt", "accept", returns=[]).silence) == "550 to RCPT, and no bounce in 15 min"
     short = patience("refuse-rcpt", "accept", returns=[], until=-500)
     assert said(lambda: short.silence).startswith("undetermined: mx1/news refuse-rcpt: 550 to RCPT, and no bounce in")
+    slow = view(Patience, trial("refuse-rcpt", returns=[]), trial("accept", sessions=[{"at": 600}]))
+    assert said(lambda: slow.silence).startswith("undetermined: mx1/news refuse-rcpt: 550 to RCPT, and no bounce in")
     alone = view(Patience, trial("refuse-rcpt", returns=[]), trial("accept", sessions=[]))
     assert said(lambda: alone.silence).startswith("undetermined: mx1/news accept: nothing came")
     elsewhere = patience("refuse-rcpt", "accept", returns=[], letter={"return_token": ""})

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.facts.outcomes import Outcomes
 from conformance.facts.routes import Routes
+from conformance.facts.trials import TRIALS
 from conformance.outcome import NotApplicable
 from tests.facts.tries import ENDLESS, said, trial, view
 
@@ -34,6 +35,10 @@ def check(text: str, expected: str) -> None:
         ),
         ({"sessions": [{"codes": {"data": 0}}] * 2}, "2 attempts failed alike: no reply to DATA"),
         ({"sessions": [{"codes": {"data": 0}}, {}]}, ""),
+        (
+            {"sessions": [{"codes": {"mail": 555}}], "returns": [{}]},
+            "undetermined: mx1/news fuzzy-replies: 555 to MAIL, for what the host said itself",
+        ),
         ({"sessions": []}, "undetermined: mx1/news fuzzy-replies: nothing came in 720 s"),
         ({"sessions": [], "returns": [{}]}, "undetermined: mx1/news fuzzy-replies: nothing came in 720 s"),
         ({"state": "skipped", "sessions": []}, "undetermined: "),
@@ -50,6 +55,10 @@ def test_mail_that_does_not_get_through(changes: dict[str, Any], expected: str) 
         ({"sessions": [LOST, {"at": 601}, {"at": 1201}]}, "drop-rcpt: the message came 2 times"),
         ({"sessions": [LOST], "returns": [{}]}, "drop-rcpt: no reply to RCPT, then the host sent a bounce"),
         ({"sessions": [LOST]}, "undetermined: mx1/news drop-rcpt: no reply to RCPT, and no other attempt in 20 min"),
+        (
+            {"sessions": [{"codes": {"mail": 501}}], "returns": [{}]},
+            "undetermined: mx1/news drop-rcpt: 501 to MAIL, for what the host said itself",
+        ),
         ({"sessions": [LOST], "until": ENDLESS}, "drop-rcpt: no reply to RCPT, and no other attempt in 28 h"),
     ],
 )
@@ -84,6 +93,17 @@ LEFT = {"at": 1, "ms": 30050.0, "codes": {"dot": 0}, "ended": "closed"}
             "the client left 30 s after the end",
         ),
         ({"sessions": [LEFT], "pace": 30.0}, "", ""),
+        ({"sessions": [{"codes": {"dot": 451}}, {"at": 900}]}, "", ""),
+        ({"sessions": [{"codes": {"dot": 451}}, {"at": 900}, {"at": 1800}]}, "the message came 2 times", ""),
+        ({"sessions": [{}, {"at": 900, "codes": {"dot": 451}}]}, "the message came 2 times", ""),
+        ({"sessions": [{"codes": {"dot": 0}, "ended": "dropped"}, {"at": 900}]}, "undetermined: ", ""),
+        # A translator of addresses that forgets the connection resets it too.
+        ({"sessions": [{**LEFT, "ended": "reset"}]}, "undetermined: ", "undetermined: mx1/news slow-dot: the client l"),
+        (
+            {"sessions": [{**LEFT, "ended": "reset"}, {**LEFT, "at": 900}]},
+            "the message came 2 times",
+            "the client left 30 s after the end",
+        ),
         ({"sessions": [{**LEFT, "ended": "timeout"}]}, "undetermined: ", ""),
         ({"sessions": [{**LEFT, "ended": "open"}]}, "undetermined: ", ""),
         ({"sessions": []}, "undetermined: ", "undetermined: "),
@@ -121,7 +141,11 @@ PLAIN = {"extensions": ["SIZE 1000"], "parameters": []}
         ({}, ""),
         ({"sessions": [{**PLAIN, "body": "café\n", "sign": False}]}, "octet 447 of the message is 0xc3"),
         ({"sessions": [{"extensions": ["8BITMIME"], "body": "café\n"}]}, ""),
-        ({"sessions": [{**PLAIN, "transactions": []}]}, ""),
+        ({"sessions": [{**PLAIN, "transactions": []}]}, "undetermined: "),
+        (
+            {"sessions": [{**PLAIN, "transactions": []}], "letter": {"taken": False, "message": "\xe9"}},
+            "not applicable",
+        ),
         ({"letter": {"message": ""}}, "not applicable: the message that was to be sent is in ASCII"),
     ],
 )
@@ -139,7 +163,7 @@ def test_after_helo_nothing_is_offered() -> None:
 @pytest.mark.parametrize(
     ("session", "expected"),
     [
-        ({"transactions": []}, ""),
+        ({"transactions": []}, "undetermined: mx1/news no-smtputf8: 1 sessions came and none of them brought it"),
         ({}, ""),
         ({"sender": "jürgen@example.com"}, "'MAIL FROM:<j\\xfcrgen@example.com> SIZE=1000 BODY=8BITMIME' was sent"),
         ({"header": {"From": "Jürgen <news@example.com>"}}, "the header field 'From: J"),
@@ -147,8 +171,10 @@ def test_after_helo_nothing_is_offered() -> None:
 )
 def test_addresses_beyond_ascii(session: dict[str, Any], expected: str) -> None:
     told = {"extensions": ["SIZE 1000"], **session}
-    check(said(lambda: outcomes("no-smtputf8", sessions=[told]).utf8), expected)
-    check(said(lambda: outcomes("no-smtputf8", sessions=[{**told, "extensions": ["SMTPUTF8"]}]).utf8), "")
+    check(said(lambda: outcomes("no-smtputf8", sessions=[told], returns=[]).utf8), expected)
+    # What came back was not sent on.
+    offered = {**told, "extensions": ["SMTPUTF8"]}
+    check(said(lambda: outcomes("no-smtputf8", sessions=[offered], returns=[{}]).utf8), "")
 
 
 def test_a_host_that_refuses_such_a_message_is_not_judged_by_it() -> None:
@@ -201,6 +227,20 @@ def test_copies_for_each_recipient() -> None:
     check(said(lambda: outcomes("recipients", sessions=each[:2]).separate_copies), "undetermined: ")
     shared = [{"transactions": [{"recipients": [place]} for place in range(3)]}]
     check(said(lambda: outcomes("recipients", sessions=shared).separate_copies), "3 recipients of one domain got the m")
+
+
+def test_recipients_that_were_put_off_come_by_themselves() -> None:
+    first = {"at": 1, "codes": {"rcpt": [250, 250, 452]}}
+    later = {"at": 601, "recipients": [2]}
+    check(said(lambda: outcomes("recipients", sessions=[first, later]).separate_copies), "")
+    apart = [{"at": 1, "recipients": [0]}, {"at": 2, "recipients": [1, 2], "codes": {"rcpt": [250, 452]}}, later]
+    check(said(lambda: outcomes("recipients", sessions=apart).separate_copies), "2 recipients of one domain got the m")
+
+
+def test_an_address_beside_a_dead_exchange_is_watched_until_that_was_given_up() -> None:
+    check(said(lambda: routes("mx-not-a", returns=[]).reached("mx-not-a")), "")
+    check(said(lambda: routes("mx-not-a", returns=[], until=-100).reached("mx-not-a")), "undetermined: ")
+    assert TRIALS["mx-not-a"].wait >= 600
 
 
 def routes(name: str, accept: dict[str, Any] | None = None, **changes: Any) -> Routes:

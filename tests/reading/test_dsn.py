@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.reading.bodylines import dotted_lines
-from conformance.reading.dsn import faults
+from conformance.reading.dsn import faults, tells_no_failure
 
 GOOD = """From: Mail <mailer-daemon@mx1.example.com>
 To: bounces@example.com
@@ -32,6 +32,27 @@ Status: 5.1.1
 def test_a_notification_has_the_form():
     assert faults(GOOD.encode()) == []
     assert faults(GOOD.replace("\n", "\r\n").encode()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (GOOD, False),
+        (GOOD.replace("failed", "Delayed"), True),
+        (GOOD.replace("failed", "relayed"), True),
+        (GOOD.replace("failed", "lost"), False),
+        (GOOD.replace("Action: failed\n", ""), False),
+        (GOOD.replace("Status: 5.1.1\n", "Status: 5.1.1\n\nAction: delayed\n"), False),
+        ("From: a@example.com\n\nAction: delayed\n", False),
+    ],
+)
+def test_what_tells_of_no_failure_is_told_from_a_bounce(text: str, expected: bool) -> None:
+    assert tells_no_failure(text.encode()) is expected
+
+
+@given(st.binary())
+def test_any_octets_are_a_notification_of_something(octets: bytes) -> None:
+    assert tells_no_failure(octets) in (True, False)
 
 
 @pytest.mark.parametrize(
