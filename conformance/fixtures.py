@@ -11,10 +11,11 @@ from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.earlier import before
 from conformance.facts.answer import Status
-from conformance.facts.dkim import KeyRecord
+from conformance.facts.dkim import KeyNode, KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
+from conformance.facts.dmarcaround import ReportMailboxes, SkippedParents
 from conformance.facts.dnsbl import ListAnswers, Listings
-from conformance.facts.domain import MailDomains
+from conformance.facts.domain import MailDomain, MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
 from conformance.facts.mtasts import StrictTransport
@@ -223,6 +224,18 @@ def dkim_key(gathered: Gathered, selector: Selector) -> KeyRecord:
 
 
 @pytest.fixture
+def dkim_nodes(gathered: Gathered, domain: Domain) -> tuple[KeyNode, ...]:
+    """Where the keys of the domain stand."""
+    return cast(tuple[KeyNode, ...], gathered("dkim_nodes", domain))
+
+
+@pytest.fixture
+def signing_domain(gathered: Gathered, selector: Selector) -> MailDomain:
+    """The d= domain of the selector with its addresses and mail exchangers."""
+    return cast(MailDomain, gathered("signing_domain", selector))
+
+
+@pytest.fixture
 def dmarc(gathered: Gathered, domain: Domain) -> DmarcWalk:
     """The DMARC records on the tree walk from the domain."""
     return cast(DmarcWalk, gathered("dmarc", domain))
@@ -232,6 +245,18 @@ def dmarc(gathered: Gathered, domain: Domain) -> DmarcWalk:
 def dmarc_reports(gathered: Gathered, domain: Domain) -> ReportDestinations:
     """The report destinations outside the organisational domain, with their consent."""
     return cast(ReportDestinations, gathered("dmarc_reports", domain))
+
+
+@pytest.fixture
+def dmarc_mailboxes(gathered: Gathered, domain: Domain) -> ReportMailboxes:
+    """The domains of the mailboxes that DMARC reports go to."""
+    return cast(ReportMailboxes, gathered("dmarc_mailboxes", domain))
+
+
+@pytest.fixture
+def dmarc_skipped(gathered: Gathered, domain: Domain) -> SkippedParents:
+    """The parents of the domain that the tree walk passes over."""
+    return cast(SkippedParents, gathered("dmarc_skipped", domain))
 
 
 @pytest.fixture

@@ -127,6 +127,19 @@ def test_dkim_key_4096max(dkim_key: KeyRecord) -> None:
 
 
 @check(
+    "FIPS186 A.1.1: info",
+    fix=RENEW,
+)
+def test_dkim_key_exponent(dkim_key: KeyRecord) -> None:
+    """The numbers of an RSA key are sound: its exponent is 65537 or more, its modulus resists cheap factoring.
+
+    Keys of broken generators are factored in seconds, and some verifiers refuse small exponents.
+    """
+    weakness = dkim_key.weakness
+    assert not weakness, seen(f"the key is unsound: {weakness}")
+
+
+@check(
     "RFC6376 3.6.1: must",
     "NCSC: should",
     fix="Remove y from t= at {selector.record_name}",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
 
 from conformance.facts.answer import Answer
+from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain, Selector
-from conformance.outcome import NotApplicable
-from conformance.reading.dkim import DkimSyntaxError, Key, near_miss, parse_key
+from conformance.outcome import NotApplicable, findings
+from conformance.reading.dkim import DkimSyntaxError, Key, near_miss, parse_key, weakness
 
 UNUSED = "mailconform"
 """A selector that no domain has, so that a wildcard answers for it where there is one."""
@@ -60,6 +62,11 @@ class KeyRecord:
         return key
 
     @property
+    def weakness(self) -> str | None:
+        """What is unsound about the numbers of an RSA key. Raises as ``rsa_bits``."""
+        return weakness(self.key) if self.rsa_bits else None
+
+    @property
     def rsa_bits(self) -> int:
         """Size of an RSA key. Raises as ``key``, and NotApplicable for a key without such a size."""
         key = self.key
@@ -108,3 +115,36 @@ async def parked_key(ask: Asker, domain: Domain) -> KeyRecord:
 async def key_record(ask: Asker, selector: Selector) -> KeyRecord:
     """Look the record of a selector up."""
     return KeyRecord(selector, await ask.dns(selector.record_name, "TXT"))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNode:
+    """The node ``_domainkey`` of a domain, with the records of selectors below it."""
+
+    answer: Answer
+    keys: tuple[Answer, ...]
+
+    @property
+    def hidden(self) -> str:
+        """What a name server said does not exist although keys stand below it. Raises Undetermined, NotApplicable."""
+        if not findings(self.keys, lambda key: key.found):
+            raise NotApplicable(f"no key is there below {self.answer.name}, see dkim.key-exists")
+        return self.answer.name if self.answer.known().rcode == "NXDOMAIN" else ""
+
+
+async def key_nodes(ask: Asker, domain: Domain) -> tuple[KeyNode, ...]:
+    """Look up where the keys of a domain stand, and the node above each. Raises NotApplicable without selectors."""
+    selectors = [one for one in domain.selectors if one.state != "retired"]
+    if not selectors:
+        raise NotApplicable(f"no selector of {domain.name} is declared")
+    names = list(dict.fromkeys(one.signing_domain for one in selectors))
+    nodes = await asyncio.gather(*(ask.dns(f"_domainkey.{name}", "TXT") for name in names))
+    keys = await asyncio.gather(*(ask.dns(one.record_name, "TXT") for one in selectors))
+    found = list(zip(selectors, keys, strict=True))
+    below = [tuple(key for one, key in found if one.signing_domain == name) for name in names]
+    return tuple(KeyNode(node, keys) for node, keys in zip(nodes, below, strict=True))
+
+
+async def signing_domain(ask: Asker, selector: Selector) -> MailDomain:
+    """Look up the domain that a selector signs for."""
+    return await mail_domain(ask, selector.signing_domain)

@@ -13,7 +13,7 @@ from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading import dmarc, remedy
 from conformance.reading.excerpt import listed, quoted
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_public_suffix, registrable
 from conformance.reading.taglist import Tag, read
 
 _MOST_DESTINATIONS = 20
@@ -138,6 +138,11 @@ class DmarcWalk:
     def registered(self) -> str:
         """The organizational domain by the public suffix list, as RFC 7489 section 3.2 has it."""
         return registrable(self.domain.name, private=True) or self.domain.name
+
+    @staticmethod
+    def is_suffix(name: str) -> bool:
+        """Say whether names are registered below this one, by registries or by companies."""
+        return is_public_suffix(name, private=True)
 
     def record_texts(self, name: str) -> tuple[str, ...]:
         """Return the texts at a domain of the walk that are DMARC records. Raises Undetermined."""

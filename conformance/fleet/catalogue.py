@@ -72,6 +72,8 @@ class Catalogue:
             dmarc_adkim=entry.dmarc.adkim,
             dmarc_aspf=entry.dmarc.aspf,
             dmarc_rua=entry.dmarc.rua,
+            dmarc_ruf=tuple(one.lower().removeprefix("mailto:") for one in entry.dmarc.ruf),
+            lists=entry.lists,
             origin=value.origin(path),
         )
 

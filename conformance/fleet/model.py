@@ -143,6 +143,7 @@ class Domain:
 
     ``name``, ``envelope`` and selector domains are A-labels in lower case without a final dot.
     ``spf_all``, ``dmarc_p`` are the sets of values the owner accepts; empty means no wish beyond the rules.
+    ``dmarc_ruf``: addresses in lower case. ``lists``: people write to mailing lists from it.
     """
 
     name: str
@@ -156,6 +157,8 @@ class Domain:
     dmarc_adkim: str | None = None
     dmarc_aspf: str | None = None
     dmarc_rua: str | None = None
+    dmarc_ruf: tuple[str, ...] = ()
+    lists: bool = False
     hosts: tuple[str, ...] = ()
     origin: Origin | None = None
 

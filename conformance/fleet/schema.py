@@ -34,6 +34,7 @@ from conformance.fleet.scalars import (
     SelectorName,
     SpfAlls,
     Text,
+    Texts,
     Word,
     Words,
     addressed,
@@ -92,6 +93,7 @@ class Dmarc(Part):
     adkim: Alignment | None = None
     aspf: Alignment | None = None
     rua: Text | None = Field(default=None, description="'required', or the address that reports must go to.")
+    ruf: Texts = Field(default=[], description="Addresses that failure reports may go to.")
 
 
 class DomainEntry(Part):
@@ -102,6 +104,7 @@ class DomainEntry(Part):
     dkim: list[Dkim] = Field(default=[])
     spf: Spf = Spf()
     dmarc: Dmarc = Dmarc()
+    lists: bool = Field(False, description="People write to mailing lists from it.")
     no_mail: bool = Field(False, description="Never sends mail.")
 
 

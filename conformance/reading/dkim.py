@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from math import isqrt
 from typing import Final
 
 from conformance.reading.taglist import Tag, read
 from conformance.reading.typography import DECORATION, has_typographic_quotes, plain
 
-__all__ = ["DkimSyntaxError", "Key", "Tag", "near_miss", "parse_key", "parse_tags"]
+__all__ = ["DkimSyntaxError", "Key", "Tag", "near_miss", "parse_key", "parse_tags", "weakness"]
 
 _WORD = re.compile(r"[A-Za-z](?:[A-Za-z0-9\-]*[A-Za-z0-9])?")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/= \t\r\n]")
@@ -19,6 +20,8 @@ _MEANT = re.compile(
     r"dkim1?|\bk\s*=\s*(?:rsa|ed25519)|\bp\s*=\s*(?:mi[gi]|\Z)|\bv\s*=\s*dk|\A\W*mi[gi][a-z0-9+/]{20}", re.IGNORECASE
 )
 _SECOND_TAG = re.compile(r"=[^=]*[ ,][kp] ?=")
+_SMALL_FACTORS: Final = 1000
+_FERMAT_STEPS: Final = 64
 _LISTED: Final = {"h": "hash algorithm", "s": "service type", "t": "flag"}
 
 
@@ -168,6 +171,31 @@ def _bits(key_type: str, public: bytes, tag: Tag) -> int | None:
     if not isinstance(key, RSAPublicKey):
         raise DkimSyntaxError(tag.value_position, f"p= holds a key of another type than k={key_type}")
     return key.key_size
+
+
+def weakness(key: Key) -> str | None:
+    """Say what is unsound about the numbers of an RSA key (FIPS 186-5 A.1.1); None for a sound one and other keys.
+
+    What is found without factoring: an exponent below 65537, a modulus with a small factor or of two close ones.
+    """
+    if key.key_type != "rsa" or not key.public:
+        return None
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    numbers = load_der_public_key(key.public).public_numbers()  # type: ignore[union-attr]
+    exponent, modulus = numbers.e, numbers.n  # type: ignore[union-attr]
+    if exponent <= 2**16 or exponent % 2 == 0:
+        return f"its exponent is {exponent if exponent < 2**64 else 'even'}"
+    factor = next((small for small in range(2, _SMALL_FACTORS) if modulus % small == 0), None)
+    if factor:
+        return f"its modulus is divisible by {factor}"
+    return "its modulus is the product of two numbers that are close" if _factors_by_fermat(modulus) else None
+
+
+def _factors_by_fermat(modulus: int) -> bool:
+    root = isqrt(modulus)
+    roots = range(root, root + _FERMAT_STEPS)
+    return any((rest := one * one - modulus) >= 0 and isqrt(rest) ** 2 == rest for one in roots)
 
 
 def near_miss(text: str) -> str | None:

@@ -92,6 +92,11 @@ class Record:
         return tuple(tag for tag in self.tags if tag.name in _REMOVED)
 
     @property
+    def unusable(self) -> str:
+        """The policy tag that makes the whole policy void (section 4.10.1): p= is missing, or one of them is bad."""
+        return next((name for name in ("p", "sp", "np") if name in self.bad or (name == "p" and self.p is None)), "")
+
+    @property
     def unknown(self) -> tuple[Tag, ...]:
         """Tags that no version of DMARC knows; receivers ignore them."""
         return tuple(tag for tag in self.tags if tag.name not in _KNOWN and tag.name not in _REMOVED)

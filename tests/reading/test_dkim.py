@@ -190,3 +190,19 @@ def test_time_is_linear_in_the_text(piece):
         error = error_of(text)
         assert error is None or error.position <= len(text)
     assert time.process_time() - began < 6
+
+
+def _numbers(exponent: int, modulus: int) -> dkim.Key:
+    public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return dkim.parse_key(f"p={base64.b64encode(der).decode()}")
+
+
+def test_unsound_numbers() -> None:
+    one, other, far = 2**521 - 1, 2**607 - 1, 2**1279 - 1
+    assert dkim.weakness(_numbers(65537, one * other)) is None
+    assert dkim.weakness(_numbers(65539, other * far)) is None
+    assert dkim.weakness(_numbers(3, one * other)) == "its exponent is 3"
+    assert dkim.weakness(_numbers(65537, 641 * far)) == "its modulus is divisible by 641"
+    assert "close" in (dkim.weakness(_numbers(65537, one * (one + 1000))) or "")
+    assert dkim.weakness(dkim.parse_key("p=")) is None

@@ -12,6 +12,7 @@ import copy
 import json
 from dataclasses import dataclass, field
 from functools import cache
+from math import gcd, prod
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.worlds.signing import private_keys
 
 FOLDER = Path(__file__).parent
 HEAD = "$TTL 60\n@ SOA ns.example.com. hostmaster.example.com. 1 60 60 60 60\n@ NS ns.example.com.\n"
+_SMALL = prod(range(2, 1000))
 REPORTED = ("fail", "advice", "waived", "undetermined")
 
 
@@ -38,8 +40,12 @@ def keys() -> dict[str, str]:
     ed25519 = private.pop("ed25519").public_key()
     made = {name: key.public_key().public_bytes(*spki) for name, key in private.items()}
     for bits in (512, 4096, 5120):
-        # Nobody signs with these, so that any odd modulus of the size will do.
-        made[f"rsa{bits}"] = RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key().public_bytes(*spki)
+        # Nobody signs with these, so that any modulus of the size will do that has no small factor.
+        modulus = next(n for n in range(3 * 2 ** (bits - 2) + 1, 2**bits, 2) if gcd(n, _SMALL) == 1)
+        made[f"rsa{bits}"] = RSAPublicNumbers(65537, modulus).public_key().public_bytes(*spki)
+    sound = private["rsa2048"].public_key().public_numbers().n
+    made["rsa2048e3"] = RSAPublicNumbers(3, sound).public_key().public_bytes(*spki)
+    made["rsa2048thirds"] = RSAPublicNumbers(65537, 3 * (2**2046 + 1)).public_key().public_bytes(*spki)
     pkcs1 = private["rsa2048"].public_key()
     made["rsa2048pkcs1"] = pkcs1.public_bytes(Encoding.DER, PublicFormat.PKCS1)
     made["ed25519"] = ed25519.public_bytes(Encoding.Raw, PublicFormat.Raw)
