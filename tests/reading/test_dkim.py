@@ -204,5 +204,5 @@ def test_unsound_numbers() -> None:
     assert dkim.weakness(_numbers(65539, other * far)) is None
     assert dkim.weakness(_numbers(3, one * other)) == "its exponent is 3"
     assert dkim.weakness(_numbers(65537, 641 * far)) == "its modulus is divisible by 641"
-    assert "close" in (dkim.weakness(_numbers(65537, one * (one + 1000))) or "")
+    assert "close" in (dkim.weakness(_numbers(65537, one * one)) or "")
     assert dkim.weakness(dkim.parse_key("p=")) is None
