@@ -71,16 +71,18 @@ def _base(settings: Settings, own: Mapping[str, Any], today: str, notes: list[st
         if not reader.place(path).exists():
             notes.append(f"there is no run before in {path}: everything that is broken counts as new")
             return base.Base("results", path, "")
-    return _of_run(path, own)
+    return _of_run(path, own, settings["shard"])
 
 
-def _of_run(path: str, own: Mapping[str, Any]) -> base.Base:
+def _of_run(path: str, own: Mapping[str, Any], shard: str | None) -> base.Base:
     try:
         document = reader.load(path)
     except reader.ResultsError as error:
         raise base.BaseError(str(error)) from None
     theirs = {"inventory": _places(document["run"]["inventory"]), "profiles": document["run"]["profiles"]}
     base.require_same(path, theirs, own, ("inventory", "profiles"))
+    if (part := document["run"].get("extra", {}).get("shard")) not in (None, shard):
+        raise base.BaseError(f"{path}: is shard {part} alone, and knows nothing of the rest: merge the shards first")
     return base.of_results(document, path)
 
 

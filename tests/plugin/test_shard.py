@@ -122,6 +122,23 @@ def test_what_does_not_go_with_a_shard(inside: Inside, inventories: Path, option
     assert said in ran.err
 
 
+def test_a_shard_is_held_against_the_whole_and_not_the_whole_against_a_shard(judge: Callable[..., fleet.Ran]) -> None:
+    rules = ("--rules=ptr.exists", "--gate=new")
+    whole = judge("whole", "broken.yml", "--rules=ptr.exists")
+    (shard,) = [
+        found
+        for k in (1, 2)
+        if (found := judge(f"shard{k}", "broken.yml", *rules, f"--shard={k}/2", f"--against={whole.folder}")).results
+        and found.document["counts"]["known"]
+    ]
+    assert shard.status == 0
+    own = shard.document["run"]["extra"]["shard"]
+    assert judge("again", "broken.yml", *rules, f"--shard={own}", f"--against={shard.folder}").status == 0
+    refused = judge("all", "broken.yml", *rules, f"--against={shard.folder}")
+    assert refused.status == 4
+    assert f"is shard {own} alone, and knows nothing of the rest: merge the shards first" in refused.err
+
+
 def test_an_empty_shard_checked_nothing_and_takes_nothing_from_the_whole(
     judge: Callable[..., fleet.Ran], tmp_path: Path
 ) -> None:
