@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from conformance.facts.attempts import first_course
@@ -40,22 +40,22 @@ class Manners(Tried):
     @property
     def bare_line_ends(self) -> list[str]:
         """Lines, of commands or messages, that do not end with CRLF."""
-        return self.find(_bare)
+        return self.find(lambda trial: in_content(trial, _bare(trial)))
 
     @property
     def false_ends(self) -> list[str]:
         """Sequences in messages that some receivers take for the end."""
-        return self.find(_false_ends)
+        return self.find(lambda trial: in_content(trial, _false_ends(trial)))
 
     @property
     def syntax_faults(self) -> list[str]:
         """MAIL and RCPT commands that are written wrongly."""
-        return self.find(_syntax_faults)
+        return self.find(lambda trial: _in_commands(trial, _syntax_faults(trial)))
 
     @property
     def length_faults(self) -> list[str]:
         """Commands that are too long."""
-        return self.find(_length_faults)
+        return self.find(lambda trial: _in_commands(trial, _length_faults(trial)))
 
     @property
     def out_of_order(self) -> list[str]:
@@ -117,22 +117,24 @@ def commands(capture: Capture) -> Iterator[tuple[str, str]]:
             yield from ((text.rstrip("\r"), reply) for text in line.text.removesuffix("\n").split("\n"))
 
 
-def heed_content(trial: Trial) -> None:
-    """Pass a trial in which content of a message came.
+def in_content(trial: Trial, found: Iterable[str]) -> list[str]:
+    """Return what was found in a trial.
 
-    Raises NotApplicable where the host gave the message up instead, Undetermined where it may yet come.
+    Where that is nothing and no content came to look at, raises NotApplicable when the host gave the message up, and
+    Undetermined when it may yet come.
     """
-    _heed(trial, any(transaction.how for _, transaction in trial.transactions))
+    return _looked_at(trial, found, any(transaction.how for _, transaction in trial.transactions))
 
 
-def _heed_recipients(trial: Trial) -> None:
-    """Pass a trial in which MAIL and RCPT came. Raises as :func:`heed_content`."""
-    _heed(trial, any(True for _ in trial.recipients))
+def _in_commands(trial: Trial, found: Iterable[str]) -> list[str]:
+    """Return what was found in a trial. Raises as :func:`in_content` where no MAIL came to look at."""
+    return _looked_at(trial, found, any(True for _ in trial.transactions))
 
 
-def _heed(trial: Trial, came: bool) -> None:
-    if came:
-        return
+def _looked_at(trial: Trial, found: Iterable[str], came: bool) -> list[str]:
+    texts = list(found)
+    if texts or came:
+        return texts
     if trial.letters and (given_up := first_course(trial).given_up):
         raise NotApplicable(f"no message came: {given_up}")
     raise nothing_came(trial)
@@ -146,7 +148,6 @@ def _bare(trial: Trial) -> Iterator[str]:
     for _, transaction in trial.transactions:
         if not _is_binary(transaction) and (where := bare(transaction.wire, cut=transaction.truncated)):
             yield f"{where} of the message"
-    heed_content(trial)
 
 
 def _is_binary(transaction: Transaction) -> bool:
@@ -158,7 +159,6 @@ def _false_ends(trial: Trial) -> Iterator[str]:
     for _, transaction in trial.transactions:
         if transaction.how == "DATA" and (where := false_end(transaction.wire)):
             yield f"{where} of the message"
-    heed_content(trial)
 
 
 def offered(capture: Capture, transaction: Transaction) -> tuple[str, ...]:
@@ -177,7 +177,6 @@ def _syntax_faults(trial: Trial) -> Iterator[str]:
         for recipient in transaction.recipients:
             if fault := syntax_fault(recipient.argument, keywords):
                 yield f"RCPT TO: has {fault}"
-    _heed_recipients(trial)
 
 
 def _length_faults(trial: Trial) -> Iterator[str]:
@@ -185,7 +184,6 @@ def _length_faults(trial: Trial) -> Iterator[str]:
         for command, _ in commands(capture):
             if fault := length_fault(command):
                 yield f"{quoted(command, 40)} has {fault}"
-    _heed_recipients(trial)
 
 
 def _out_of_order(trial: Trial) -> Iterator[str]:

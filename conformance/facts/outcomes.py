@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from conformance.facts.attempts import SURE, course, first_course, spelled
 from conformance.facts.delivery import nothing_came
-from conformance.facts.manners import heed_content, offered
+from conformance.facts.manners import in_content, offered
 from conformance.facts.patience import heed_own_refusal, unsettled
 from conformance.facts.trial import Trial
 from conformance.facts.tried import Tried
@@ -54,12 +54,12 @@ class Outcomes(Tried):
     @property
     def eight_bit(self) -> list[str]:
         """Messages with octets above 127 though 8BITMIME was not offered."""
-        return self.find(_eight_bit)
+        return self.find(lambda trial: _sent_or_returned(trial, _eight_bit(trial)))
 
     @property
     def utf8(self) -> list[str]:
         """Addresses and header fields beyond ASCII though SMTPUTF8 was not offered."""
-        return self.find(_utf8)
+        return self.find(lambda trial: _sent_or_returned(trial, _utf8(trial)))
 
     @property
     def oversized(self) -> list[str]:
@@ -169,6 +169,12 @@ def _has(keywords: tuple[str, ...], keyword: str) -> bool:
     return any(one.partition(" ")[0].upper() == keyword for one in keywords)
 
 
+def _sent_or_returned(trial: Trial, found: Iterable[str]) -> list[str]:
+    """Return what was found in a trial; a bounce instead of the message is right. Raises as :func:`in_content`."""
+    texts = list(found)
+    return texts if first_course(trial).bounces else in_content(trial, texts)
+
+
 def _eight_bit(trial: Trial) -> Iterator[str]:
     for capture, one in trial.transactions:
         if not one.wire.isascii() and not _has(offered(capture, one), "8BITMIME"):
@@ -177,8 +183,6 @@ def _eight_bit(trial: Trial) -> Iterator[str]:
             return
     if trial.letters[0].message.isascii():
         raise NotApplicable("the message that was to be sent is in ASCII")
-    if not first_course(trial).bounces:
-        heed_content(trial)
 
 
 def _utf8(trial: Trial) -> Iterator[str]:
@@ -190,8 +194,6 @@ def _utf8(trial: Trial) -> Iterator[str]:
         if not (header := one.wire.partition("\r\n\r\n")[0]).isascii():
             field = next(line for line in header.split("\r\n") if not line.isascii())
             yield f"the header field {field[:80]!a} was sent"
-    if not first_course(trial).bounces:
-        heed_content(trial)
 
 
 def _limit(capture: Capture) -> int:

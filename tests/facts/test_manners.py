@@ -81,6 +81,9 @@ UNSEEN = {"transactions": []}
 @pytest.mark.parametrize("look", ["bare_line_ends", "false_ends", "syntax_faults", "length_faults"])
 def test_sessions_without_mail_show_nothing_of_it(look: str) -> None:
     check(said(lambda: getattr(manners(**UNSEEN), look)), "undetermined: mx1/news accept: 1 sessions came and none")
+    if look.endswith("faults"):
+        refused = {"sender": "a b@example.com" + "x" * 500, "codes": {"rcpt": 0}, "recipients": [], "parameters": []}
+        check(said(lambda: getattr(manners(**refused), look)), "MAIL FROM:" if look == "syntax_faults" else "'MAIL F")
     returned = view(Manners, trial("greylist", sessions=[UNSEEN], returns=[{}]))
     check(said(lambda: getattr(returned, look)), "not applicable: no message came: the host sent a bounce")
 

@@ -166,6 +166,8 @@ def test_after_helo_nothing_is_offered() -> None:
         ({"transactions": []}, "undetermined: mx1/news no-smtputf8: 1 sessions came and none of them brought it"),
         ({}, ""),
         ({"sender": "jürgen@example.com"}, "'MAIL FROM:<j\\xfcrgen@example.com> SIZE=1000 BODY=8BITMIME' was sent"),
+        # It was refused, and asked for all the same.
+        ({"sender": "jürgen@example.com", "codes": {"mail": 553}}, "'MAIL FROM:<j\\xfcrgen@example.com>"),
         ({"header": {"From": "Jürgen <news@example.com>"}}, "the header field 'From: J"),
     ],
 )
