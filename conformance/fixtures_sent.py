@@ -13,7 +13,7 @@ from conformance.facts.delivery import Delivery
 from conformance.facts.gather import Gathered
 from conformance.facts.greeted import Greeted, MailFrom
 from conformance.facts.impostor import Impostor
-from conformance.facts.message import Author, Copy, HeaderDomain, SeenIds
+from conformance.facts.message import Author, Copies, HeaderDomain, SeenIds
 from conformance.facts.neighbours import Neighbours
 from conformance.facts.participation import Participation
 from conformance.facts.reshaped import Reshaped
@@ -153,9 +153,9 @@ def message_ids(gathered: Gathered, probe: Probe) -> SeenIds:
 
 
 @pytest.fixture
-def bcc_copies(gathered: Gathered, probe: Probe) -> tuple[Copy, ...]:
+def bcc_copies(gathered: Gathered, probe: Probe) -> Copies:
     """The copies that came of a message with a Bcc."""
-    return cast(tuple[Copy, ...], gathered("bcc_copies", probe))
+    return cast(Copies, gathered("bcc_copies", probe))
 
 
 @pytest.fixture

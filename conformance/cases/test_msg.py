@@ -15,7 +15,7 @@ from conformance.reading.orgdomain import known_tld, registrable
 
 if TYPE_CHECKING:
     from conformance.facts.delivery import Delivery
-    from conformance.facts.message import Author, Copy, HeaderDomain
+    from conformance.facts.message import Author, Copies, HeaderDomain
     from conformance.reading.message import Message
     from conformance.reading.mime import Structure
 
@@ -245,17 +245,19 @@ def test_msg_no_return_path(message: Message) -> None:
     fix="Remove Bcc before a message leaves (Postfix message_drop_headers has it by default; Exim: headers_remove = "
     "bcc in the transport).",
 )  # fmt: skip
-def test_msg_no_bcc(bcc_copies: tuple[Copy, ...]) -> None:
+def test_msg_no_bcc(bcc_copies: Copies) -> None:
     """Nobody is told who got a blind copy.
 
     A Bcc field that leaves the fleet shows the others what was meant to be kept from them.
     """
-    for copy in bcc_copies:
+    for copy in bcc_copies.found:
         names = [mailbox.spec.lower() for _, mailbox in _mailboxes(copy.message, "Bcc")]
         own = {one.lower() for one in copy.recipients}
         assert not names or (len(own) == 1 and own.issuperset(names)), seen(
             f"Bcc: {listed(map(quoted, names))} reached {listed(map(quoted, sorted(own)))}"
         )
+    if bcc_copies.unseen:
+        raise bcc_copies.unseen
 
 
 @check(

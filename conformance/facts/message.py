@@ -7,10 +7,10 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from conformance.facts.delivery import Delivery, delivery, first_of
+from conformance.facts.delivery import Delivery, delivery, nothing_came
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
-from conformance.facts.tried import made
+from conformance.facts.tried import made, refused_as_such
 from conformance.fleet.model import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.hostname import is_ip_text, is_qualified
@@ -166,18 +166,29 @@ class Copy:
     recipients: tuple[str, ...]
 
 
-async def bcc_copies(ask: Asker, probe: Probe) -> tuple[Copy, ...]:
-    """Return the messages of a letter with a Bcc, and the stream's own. Raises Undetermined where none came."""
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Messages that came; ``unseen`` says why those of a letter with a Bcc are not among them."""
+
+    found: tuple[Copy, ...]
+    unseen: Undetermined | None = None
+
+
+async def bcc_copies(ask: Asker, probe: Probe) -> Copies:
+    """Return the stream's own message, and those of a letter with a Bcc. Raises Undetermined where the first lacks."""
     came = await delivery(ask, probe)
     found = [Copy(of_delivery(came), tuple(one.address for one in came.transaction.recipients))]
     try:
         trial = await made(ask, probe.stream, "bcc")
     except NotApplicable:
-        return tuple(found)
-    first_of(probe, trial)
+        return Copies(tuple(found))
+    except Undetermined as unseen:
+        return Copies(tuple(found), unseen)
+    if not trial.accepted:
+        return Copies(tuple(found), None if refused_as_such(trial) else nothing_came(trial))
     for _, transaction in trial.accepted:
         found.append(Copy(read(transaction.message), tuple(one.address for one in transaction.recipients)))
-    return tuple(found)
+    return Copies(tuple(found))
 
 
 async def domains_named(ask: Asker, probe: Probe) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from conformance.facts.authentication import Authentication, authenticate, authe
 from conformance.facts.delivery import first_of
 from conformance.facts.store import Asker
 from conformance.facts.trials import TRIALS
+from conformance.facts.tried import refused_as_such
 from conformance.fleet.model import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
@@ -66,6 +67,8 @@ async def _reshaped(ask: Asker, stream: Stream, names: Sequence[str]) -> tuple[R
 async def _one(ask: Asker, probe: Probe, name: str) -> Reshaped:
     try:
         trial = (await ask.trial(probe, name)).watched()
+        if not trial.accepted and (refused := refused_as_such(trial)):
+            raise refused
         return Reshaped(name, await authenticate(ask, first_of(probe, trial)))
     except (NotApplicable, Undetermined) as why:
         return Reshaped(name, None, why)

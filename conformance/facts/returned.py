@@ -21,7 +21,11 @@ class Returned:
     @property
     def failure(self) -> str:
         """Say why DMARC does not pass for the bounce; empty where it does, or none was seen. Raises as ``passes``."""
-        if self.authentication is None or self.authentication.passes:
+        if self.authentication is None:
+            return ""
+        if self.authentication.author_fault:
+            return f"{self.authentication.author_fault}; DMARC has no domain to go by"
+        if self.authentication.passes:
             return ""
         return f"From: {self.authentication.author}; {self.authentication.describe()}"
 

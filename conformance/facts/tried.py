@@ -31,6 +31,15 @@ async def made(ask: Asker, stream: Stream, name: str) -> Trial:
     return trial if trial.state is State.UNSENT and trial.letters else trial.watched()
 
 
+def refused_as_such(trial: Trial) -> NotApplicable | None:
+    """Return the exception for a message that the host refused for good because of what it is, as it may; else None."""
+    special = TRIALS[trial.name].body != "plain" or TRIALS[trial.name].sender not in ("own", "receiver")
+    letters = trial.letters
+    if not special or trial.state is not State.WATCHED or not letters or any(letter.taken for letter in letters):
+        return None
+    return NotApplicable(f"the host refuses to send such a message: {letters[0].reply[:200]}")
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """Trials of one stream by their names; for one that could not be made stands the reason why."""
@@ -61,10 +70,7 @@ class Tried:
         """
         if (trial := self[name]).captures:
             return trial
-        special = TRIALS[name].body != "plain" or TRIALS[name].sender not in ("own", "receiver")
-        if special and trial.state is State.WATCHED and not any(letter.taken for letter in trial.letters):
-            raise NotApplicable(f"the host refuses to send such a message: {trial.letters[0].reply[:200]}")
-        raise nothing_came(trial)
+        raise refused_as_such(trial) or nothing_came(trial)
 
     def find(self, judge: Callable[[Trial], Iterable[str]]) -> list[str]:
         """Return all that a judge finds in trials to which sessions came. Raises like :func:`findings`."""

@@ -252,6 +252,9 @@ def test_a_bcc_is_told_to_nobody_else() -> None:
     assert judged(rule, trials=skipped).said == PASS
     lost = {"bcc": Trial("mx1.example.com/news", "bcc", until=captures.moment(60))}
     assert judged(rule, trials=lost).said == UNDETERMINED
+    assert judged(rule, {"header": {"Bcc": "hidden@example.com"}}, trials=lost).said == FINDING
+    unasked = {"bcc": Trial("mx1.example.com/news", "bcc", state=State.UNASKED)}
+    assert judged(rule, {"header": {"Bcc": "hidden@example.com"}}, trials=unasked).said == FINDING
 
 
 def test_eight_bits_go_to_those_who_take_them() -> None:

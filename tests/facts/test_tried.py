@@ -167,6 +167,23 @@ def test_bounces_are_authenticated() -> None:
     failure = asyncio.run(returned(Asked(elsewhere, zone=zone), STREAM)).failure
     assert failure.startswith("From: example.com; SPF of 'mx1.example.com' for 203.0.113.9: fail")
     assert asyncio.run(returned(Asked(trial("refuse-rcpt", returns=[])), STREAM)).failure == ""
+    nobody = trial("refuse-rcpt", returns=[{"message": "From: MAILER-DAEMON\n\nIt came back.\n"}])
+    assert asyncio.run(returned(Asked(nobody, zone=zone), STREAM)).failure.endswith("; DMARC has no domain to go by")
+
+
+def test_a_message_that_a_host_may_refuse_says_nothing_of_signatures() -> None:
+    from conformance.facts.reshaped import transcribed
+    from tests.facts.arrivals import ZONE
+
+    key = {name: trial(name) for name in ("accept", "dots", "smuggling")}
+    refused = trial("smuggling", sessions=[], letter={"taken": False, "reply": "550 5.7.1 bare LF"})
+    one = asyncio.run(transcribed(Asked(*key.values(), refused, zone=ZONE), STREAM))[1]
+    with pytest.raises(NotApplicable, match=r"the host refuses to send such a message: 550 5\.7\.1 bare LF"):
+        _ = one.broken
+    lost = trial("smuggling", sessions=[])
+    other = asyncio.run(transcribed(Asked(*key.values(), lost, zone=ZONE), STREAM))[1]
+    with pytest.raises(Undetermined):
+        _ = other.broken
 
 
 @pytest.mark.parametrize(
