@@ -169,6 +169,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("dns-rate", "DNS questions a second, at most.", "N", default=1000.0, number=True, least=0.1),
     Option(
+        "dns-paranoid",
+        "Read every DNS reply with dnspython, too: an internal error where the fast reader says something else.",
+        flag=True,
+        default=False,
+    ),
+    Option(
         "probe",
         "How far hosts are probed: not, asked at their listeners, or also made to send; 'collect' looks for what they "
         "were made to send before. An inventory can ask for less.",

@@ -282,6 +282,7 @@ class Run:
             dns_timeout=settings["dns-timeout"],
             dns_retries=int(settings["dns-retries"]),
             dns_rate=settings["dns-rate"],
+            dns_paranoid=bool(settings["dns-paranoid"]),
             authoritative=settings["authoritative"],
             authoritative_port=int(settings["authoritative-port"]),
             smtp_timeout=settings["smtp-timeout"],

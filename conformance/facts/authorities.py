@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.breaker import Pace
+from conformance.facts.bounds import Pace
 from conformance.facts.store import canonical, directly
 from conformance.facts.upstream import Limits, Server, Upstream
 from conformance.facts.wire import Question, parse_name, parse_type
@@ -17,7 +16,7 @@ RATE = 20.0
 """Questions a second that one server is asked, at most: it serves others."""
 
 _BURST = 4
-_IN_FLIGHT = 64
+_IN_FLIGHT = 8
 
 
 class Authorities:
@@ -34,7 +33,6 @@ class Authorities:
         self._tries = 1 + retries
         self._port = port
         self._zone_of = zone_of
-        self._window = asyncio.Semaphore(_IN_FLIGHT)
         self._upstreams: dict[str, Upstream] = {}
 
     async def __aenter__(self) -> Authorities:
@@ -62,7 +60,7 @@ class Authorities:
 
     def _upstream(self, server: str) -> Upstream:
         if server not in self._upstreams:
-            limits = Limits(self._timeout, self._tries, self._window, Pace(RATE, _BURST), self._zone_of)
+            limits = Limits(self._timeout, self._tries, _IN_FLIGHT, Pace(RATE, _BURST), self._zone_of)
             self._upstreams[server] = Upstream(Server(server, self._port), limits, recursion=False)
         return self._upstreams[server]
 

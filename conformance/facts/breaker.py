@@ -18,17 +18,18 @@ REFUSED too. The rule, for each name server:
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import Counter
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections import Counter, deque
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 THRESHOLD = 3
 """Distinct questions in a row that open a circuit, and places of a zone that has not answered yet."""
 
 _PLACES_OF_A_NAME = THRESHOLD - 1
+_LOOKED_AT = 64
+"""Questions that are looked at when one place becomes free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,51 +91,43 @@ class Circuit:
 
 
 class Zone(Circuit):
-    """The circuit of one zone behind a server, which admits few questions until the zone has shown that it answers."""
+    """The circuit of one zone behind a server, which admits few questions until the zone has shown that it answers.
+
+    ``waiting`` are questions for which there is no place yet.
+    """
 
     def __init__(self, key: str, pause: float) -> None:
         super().__init__(pause, names=2)
         self.key = key
-        self._flying: Counter[Hashable] = Counter()
-        self._changed = asyncio.Event()
+        self.waiting: deque[Any] = deque()
+        self._flying = 0
+        self._by_name: Counter[Hashable] = Counter()
 
-    @asynccontextmanager
-    async def place(self, name: Hashable) -> AsyncIterator[None]:
-        """Hold a place for one question, waiting for it as long as the zone is under suspicion."""
-        while self._crowded(name):
-            await self._changed.wait()
-        self._flying[name] += 1
-        try:
-            yield
-        finally:
-            self._flying[name] -= 1
-            if not self._flying[name]:
-                del self._flying[name]
-            self._changed.set()
-            self._changed = asyncio.Event()
+    def enter(self, name: Hashable) -> None:
+        """Give a question its place."""
+        self._flying += 1
+        self._by_name[name] += 1
 
-    def _crowded(self, name: Hashable) -> bool:
+    def leave(self, name: Hashable) -> None:
+        """Take a question's place back."""
+        self._flying -= 1
+        if self._by_name[name] == 1:
+            del self._by_name[name]
+        else:
+            self._by_name[name] -= 1
+
+    def crowded(self, name: Hashable) -> bool:
+        """Whether a question about a name has to wait, as long as the zone is under suspicion."""
         if self.trusted or self.trouble:
             return False
         # What was left unanswered keeps its place: another question in it would start another round of time-outs.
         places = THRESHOLD - len(self._unanswered)
-        return self._flying.total() >= (places if places > 0 else THRESHOLD) or self._flying[name] >= _PLACES_OF_A_NAME
+        return self._flying >= (places if places > 0 else THRESHOLD) or self._by_name[name] >= _PLACES_OF_A_NAME
 
-
-class Pace:
-    """At most ``rate`` turns a second, with up to ``burst`` of them at once after a rest."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._gap = 1 / rate
-        self._slack = (burst - 1) / rate
-        self._due = -math.inf
-
-    async def turn(self) -> None:
-        """Return when the next query may be sent."""
-        now = asyncio.get_running_loop().time()
-        self._due = max(self._due + self._gap, now - self._slack)
-        if self._due > now:
-            await asyncio.sleep(self._due - now)
+    def awakened(self) -> list[Any]:
+        """Return those who waited and may have a place now."""
+        few = len(self.waiting) if self.trusted or self.trouble else min(len(self.waiting), _LOOKED_AT)
+        return [self.waiting.popleft() for _ in range(few)]
 
 
 def likely_zone(name: str) -> str:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 
-import dns.rdatatype
 import dns.resolver
 from dns.rdatatype import RdataType
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.breaker import Pace, likely_zone
+from conformance.facts.bounds import NEAR, Pace
+from conformance.facts.breaker import likely_zone
 from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
-from conformance.facts.upstream import Limits, Server, Upstream
-from conformance.facts.wire import Question, parse_name, parse_type, show_name
+from conformance.facts.upstream import Call, Limits, Server, Upstream
+from conformance.facts.wire import Question, parse_type, show_name, shown_type
 
 __all__ = ["Resolver", "Server", "system_servers"]
 
@@ -37,21 +38,37 @@ def system_servers() -> tuple[Server, ...]:
     return tuple(Server(str(address)) for address in configured)
 
 
-@dataclass
 class _Flight:
-    """A question under way and the number of those who wait for it."""
+    """A question under way, and those who wait for it."""
 
-    task: asyncio.Task[Step]
-    waiting: int = 0
+    __slots__ = ("call", "failed", "outcome", "waiters")
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+        self.failed: list[Step] = []
+        self.outcome: Step | BaseException | None = None
+        self.waiters: list[asyncio.Future[Step]] = []
+
+    def land(self, outcome: Step | BaseException) -> None:
+        """Tell all who wait."""
+        self.outcome = outcome
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if isinstance(outcome, BaseException):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
 
 
 class Resolver:
     """An asynchronous context manager that asks name servers, the first that has an answer deciding.
 
     ``timeout`` is in seconds a try, ``retries`` are tries after the first, ``rate`` is in queries a second (retries
-    included) with bursts up to ``in_flight``, the number of questions under way at once. ``zone_of`` maps any name
-    (presentation text in lower case without final dot, possibly hostile) to the zone it is served with. ``layers``
-    answer before the servers do.
+    included). ``in_flight`` is the largest number of questions under way to one server at once; how many of them there
+    are follows from its delay. ``zone_of`` maps any name (presentation text in lower case without final dot, possibly
+    hostile) to the zone it is served with. ``layers`` answer before the servers do. ``paranoid`` has all replies read
+    by dnspython, and what the reader of plain ones makes of them compared with that.
     Raises ValueError for limits that make no sense and for no server at all.
     """
 
@@ -65,21 +82,20 @@ class Resolver:
         in_flight: int = 64,
         zone_of: Callable[[str], str] | None = None,
         layers: Layers | None = None,
+        paranoid: bool = False,
     ) -> None:
         if not servers:
             raise ValueError("no name server to ask")
         if timeout <= 0 or retries < 0 or rate <= 0 or in_flight < 1:
             raise ValueError("time-out, rate and questions in flight must be positive, retries not negative")
-        limits = Limits(
-            timeout, 1 + retries, asyncio.Semaphore(in_flight), Pace(rate, in_flight), zone_of or likely_zone
-        )
+        pace = Pace(rate, min(in_flight, NEAR))
+        limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
         self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[tuple[str, RdataType, bool], Answer] = {}
         self._asked: set[tuple[str, RdataType, bool]] = set()
         self._steps: dict[Question, Step] = {}
         self._flights: dict[Question, _Flight] = {}
-        self._tasks: set[asyncio.Task[Step]] = set()
         self._closed = False
 
     async def __aenter__(self) -> Resolver:
@@ -89,13 +105,13 @@ class Resolver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for flight in self._flights.values():
+            if flight.call:
+                flight.call.cancel()
+            for waiter in flight.waiters:
+                waiter.cancel()
         for upstream in self._upstreams:
             await upstream.close()
-        # Transports say goodbye in the next turn of the event loop.
-        await asyncio.sleep(0)
 
     @property
     def queries(self) -> int:
@@ -107,32 +123,37 @@ class Resolver:
         """Number of distinct questions that :meth:`ask` was called with."""
         return len(self._asked)
 
+    @property
+    def differences(self) -> list[str]:
+        """What two readers did not read alike."""
+        return [text for upstream in self._upstreams for text in upstream.differences]
+
     async def ask(self, name: str, rdtype: str, *, checking: bool = True) -> Answer:
         """Return the answer to a question, the same one each time.
 
         ``name`` is presentation text (RFC 1035 section 5.1). What can be no name in the DNS is ``ABSENT`` with the
         rcode ``NOTANAME``. CNAME records are followed, unless the question is for them. Without ``checking`` a resolver
-        is asked for what it cannot validate, too (CD, RFC 4035 section 3.2.2). Raises ValueError for an
-        unknown record type and RuntimeError after closing; whatever the network does is an answer.
+        is asked for what it cannot validate, too (CD, RFC 4035 section 3.2.2). Raises ValueError for an unknown record
+        type and RuntimeError after closing; whatever the network does is an answer.
         """
         if self._closed:
             raise RuntimeError("the resolver is closed")
         key = canonical(name), parse_type(rdtype), checking
         self._asked.add(key)
-        if key not in self._answers:
-            answer = await self._answer(*key)
-            self._answers.setdefault(key, answer)
-        return self._answers[key]
+        if (answer := self._answers.get(key)) is None:
+            answer = self._answers.setdefault(key, await self._answer(*key))
+        return answer
 
     async def _answer(self, text: str, rdtype: RdataType, checking: bool) -> Answer:
         try:
-            chain = [parse_name(text)]
+            question = Question.read(text, rdtype, checking=checking)
         except ValueError as error:
-            shown = dns.rdatatype.to_text(rdtype)
-            return Answer(text, shown, Status.ABSENT, "NOTANAME", error=str(error))
-        steps: list[Step] = []
+            return Answer(text, shown_type(rdtype), Status.ABSENT, "NOTANAME", error=str(error))
+        steps = [await self._step(question)]
+        if not steps[0].chain:
+            return _joined(text, steps)
+        chain = [question.name]
         while True:
-            steps.append(await self._step(Question.of(chain[-1], rdtype, checking=checking)))
             for target in steps[-1].chain:
                 if target in chain:
                     return _undetermined(text, steps, "CNAME loop")
@@ -141,6 +162,7 @@ class Resolver:
                 return _undetermined(text, steps, f"chain of more than {MAX_ALIASES} CNAME records")
             if not steps[-1].onward:
                 return _joined(text, steps)
+            steps.append(await self._step(Question.of(chain[-1], rdtype, checking=checking)))
 
     async def _step(self, question: Question) -> Step:
         """Answer a question by what is proposed, or else by what is live."""
@@ -148,43 +170,67 @@ class Resolver:
 
     async def _live_step(self, question: Question) -> Step:
         """Put a question to the servers, once for all who wait for it and only as long as somebody does."""
-        if (known := self._steps.get(question)) is not None:
-            return known
-        if (flight := self._flights.get(question)) is None:
-            flight = self._flights[question] = _Flight(asyncio.create_task(self._try_servers(question)))
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(self._tasks.discard)
-        flight.waiting += 1
-        try:
-            self._steps[question] = await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                flight.task.cancel()
-                del self._flights[question]
-        return self._steps[question]
+        if (known := self._steps.get(question)) is None:
+            known = self._steps[question] = await self._try_servers(question)
+        return known
 
     async def _try_servers(self, question: Question) -> Step:
-        failed: list[Step] = []
-        for upstream in self._upstreams:
-            step = await upstream.step(question)
-            if step.usable:
-                return step
-            failed.append(step)
-        # A server that says SERVFAIL tells more than one that says nothing.
-        replied = [step for step in failed if step.answer.transport]
-        if replied or len(failed) == 1:
-            return (replied or failed)[0]
-        answers = [step.answer for step in failed]
-        error = "; ".join(answer.error for answer in answers)
-        cause = "; ".join(answer.cause for answer in answers)
-        return Step(replace(answers[-1], error=error, cause=cause, ms=sum(answer.ms for answer in answers)))
+        """Wait for the flight of a question; the last who no longer waits ends it."""
+        flight = self._flights.get(question) or self._depart(question)
+        if isinstance(flight.outcome, Step):
+            return flight.outcome
+        waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
+        flight.waiters.append(waiter)
+        try:
+            return await waiter
+        finally:
+            flight.waiters.remove(waiter)
+            if not flight.waiters and flight.outcome is None:
+                self._flights.pop(question, None)
+                if flight.call:
+                    flight.call.cancel()
+
+    def _depart(self, question: Question) -> _Flight:
+        flight = self._flights[question] = _Flight()
+        self._put(question, flight)
+        return flight
+
+    def _put(self, question: Question, flight: _Flight) -> None:
+        """Put a question to the next server."""
+        call = self._upstreams[len(flight.failed)].submit(question, partial(self._told, question, flight))
+        if not call.over:
+            flight.call = call
+
+    def _told(self, question: Question, flight: _Flight, outcome: Step | BaseException) -> None:
+        """Take what a server has said, and ask the next one if that was nothing."""
+        if isinstance(outcome, Step) and not outcome.usable:
+            flight.failed.append(outcome)
+            if len(flight.failed) < len(self._upstreams):
+                self._put(question, flight)
+                return
+            outcome = _worst(flight.failed)
+        self._flights.pop(question, None)
+        flight.land(outcome)
+
+
+def _worst(failed: Sequence[Step]) -> Step:
+    """Return the step that stands for those of all servers, none of which was usable."""
+    # A server that says SERVFAIL tells more than one that says nothing.
+    replied = [step for step in failed if step.answer.transport]
+    if replied or len(failed) == 1:
+        return (replied or failed)[0]
+    answers = [step.answer for step in failed]
+    error = "; ".join(answer.error for answer in answers)
+    cause = "; ".join(answer.cause for answer in answers)
+    return Step(replace(answers[-1], error=error, cause=cause, ms=sum(answer.ms for answer in answers)))
 
 
 def _joined(text: str, steps: Sequence[Step]) -> Answer:
     """Make one answer of the questions along a chain of aliases; the last one decides."""
     answers = [step.answer for step in steps]
     last = answers[-1]
+    if len(steps) == 1 and last.name == text:
+        return last
     return replace(
         last,
         name=text,

@@ -32,6 +32,9 @@ Progress = Callable[[str], None]
 
 _OWN_NAME_SECONDS = 5.0
 
+_IN_FLIGHT = 512
+"""Questions under way to a name server far away."""
+
 _TRACEBACKS = 3
 """Errors of our own that are shown with the way to them."""
 
@@ -46,6 +49,8 @@ class Limits:
     dns_timeout: float = 2.0
     dns_retries: int = 1
     dns_rate: float = 1000.0
+    dns_paranoid: bool = False
+    """Whether all replies are read by dnspython too."""
     smtp_timeout: float = 10.0
     smtp_sessions: int = 20
     authoritative: bool = False
@@ -97,8 +102,10 @@ async def _gather(
         timeout=limits.dns_timeout,
         retries=limits.dns_retries,
         rate=limits.dns_rate,
+        in_flight=_IN_FLIGHT,
         zone_of=zone_of,
         layers=load(limits.overlays),
+        paranoid=limits.dns_paranoid,
     )
     async with resolver, contextlib.AsyncExitStack() as ends:
         dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
@@ -114,6 +121,7 @@ async def _gather(
             watcher.cancel()
             await live.stop()
             gathering.queries = resolver.queries + (authorities.queries if authorities else 0)
+            gathering.defects += [f"two readers of DNS differ: {text}" for text in resolver.differences[:_TRACEBACKS]]
             await asyncio.gather(watcher, return_exceptions=True)
 
 

@@ -54,7 +54,9 @@ class Live:
         key = canonical(name), rdtype
         if (known := self.store.answers.get(key)) is not None:
             return known
-        return await _once(self._dns, key, lambda: self._ask(*key))
+        answer = await self._resolver.ask(*key)
+        # Several may have waited for it.
+        return self.store.answers.get(key) or self.store.add(answer)
 
     async def unchecked(self, name: str, rdtype: str) -> Answer:
         """Ask the resolver for what it cannot validate, too, once."""
@@ -101,9 +103,6 @@ class Live:
     def alive(self, server: str) -> bool:
         """Say whether a name server has answered some question of this run."""
         return server in self.store.servers
-
-    async def _ask(self, name: str, rdtype: str) -> Answer:
-        return self.store.add(await self._resolver.ask(name, rdtype))
 
     async def _ask_unchecked(self, name: str, rdtype: str) -> Answer:
         answer = await self._resolver.ask(name, rdtype, checking=False)

@@ -16,7 +16,8 @@ from dns.rdatatype import RdataType
 from dns.rrset import RRset
 
 from conformance.facts.answer import Answer, Record, Status
-from conformance.facts.wire import Question, show_name
+from conformance.facts.plain import Plain
+from conformance.facts.wire import MalformedError, Question, make_query, read_reply, show_name
 
 MAX_ALIASES = 8
 """CNAME records followed for one question."""
@@ -37,6 +38,10 @@ class Step:
     def usable(self) -> bool:
         """Whether no other server needs to be asked."""
         return self.onward or self.answer.status is not Status.UNDETERMINED
+
+    def like(self, other: Step | None) -> bool:
+        """Whether another step says the same, whenever it was read."""
+        return other is not None and replace(self, answer=replace(self.answer, at=other.answer.at)) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,36 @@ def understand(reply: Message, question: Question, origin: Origin) -> Step:
     # RFC 6604 section 3: the rcode is about the last name of the chain.
     onward = bool(links) and reply.rcode() == Rcode.NOERROR and denial is None
     return Step(base, chain, onward)
+
+
+def plain_step(plain: Plain, question: Question, origin: Origin) -> Step:
+    """Return what :func:`understand` would make of a reply that was plain."""
+    return Step(
+        Answer(
+            question.text,
+            question.kind,
+            Status.FOUND if plain.records else Status.ABSENT,
+            "NXDOMAIN" if plain.nxdomain else "NOERROR",
+            plain.records,
+            (),
+            plain.ttl,
+            origin.server,
+            origin.transport,
+            origin.ms,
+            now(),
+            authenticated=plain.authenticated,
+        )
+    )
+
+
+def full_step(data: bytes, question: Question, number: int, origin: Origin) -> Step | None:
+    """Return what dnspython makes of a reply to a query with the given id; None when it is none."""
+    query = make_query(question, edns=True, number=number)
+    try:
+        reply = read_reply(data, query)
+    except MalformedError:
+        return None
+    return understand(reply, question, origin) if reply else None
 
 
 def now() -> str:

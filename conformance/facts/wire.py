@@ -1,13 +1,9 @@
-"""DNS messages and the UDP sockets they travel on: what is asked, and which datagram is the reply."""
+"""DNS messages: what is asked, and which datagram is the reply."""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, cast
+import re
+from functools import cache, lru_cache
 
 import dns.exception
 import dns.flags
@@ -25,31 +21,62 @@ PAYLOAD = 1232
 
 _LONGEST_TEXT = 4 * 255
 _HEADER = 12
-_BOX_SIZE = 8
+_LONGEST_PLAIN = 253
+_PLAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+"""Names that need no escapes, in the lower case in which they are compared."""
 
-Mail = bytes | OSError
-"""What comes back on a socket: a datagram, or the error that stands for one."""
+_RECURSION = int(dns.flags.RD | dns.flags.AD)
+_NO_CHECKING = int(dns.flags.CD)
+_COUNTS = bytes.fromhex("0001 0000 0000 0001")
+"""The number of records in each section: one question, and the OPT record."""
+_EDNS = bytes.fromhex("00 0029") + PAYLOAD.to_bytes(2, "big") + bytes(6)
+"""The OPT record of a query (RFC 6891 section 6.1.2)."""
 
 
-@dataclass(frozen=True, slots=True)
 class Question:
-    """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot."""
+    """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot.
 
-    text: str
-    rdtype: RdataType
-    name: Name = field(compare=False)
-    checking: bool = True
-    """Whether the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2)."""
+    ``checking`` says that the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2).
+    """
+
+    __slots__ = ("_key", "_name", "checking", "rdtype", "text")
+
+    def __init__(self, text: str, rdtype: RdataType, name: Name | None = None, *, checking: bool = True) -> None:
+        self.text = text
+        self.rdtype = rdtype
+        self.checking = checking
+        self._name = name
+        self._key = text, int(rdtype), checking
 
     @classmethod
     def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True) -> Question:
         """Return the question for records of a type at a name."""
-        return cls(show_name(name).lower(), rdtype, name, checking)
+        return cls(show_name(name).lower(), rdtype, name, checking=checking)
+
+    @classmethod
+    def read(cls, text: str, rdtype: RdataType, *, checking: bool = True) -> Question:
+        """Return the question for records of a type at a name, given as presentation text. Raises ValueError."""
+        if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text):
+            return cls(text, rdtype, checking=checking)
+        return cls.of(parse_name(text), rdtype, checking=checking)
+
+    @property
+    def name(self) -> Name:
+        """The name."""
+        if self._name is None:
+            self._name = parse_name(self.text)
+        return self._name
 
     @property
     def kind(self) -> str:
         """The record type as text."""
-        return dns.rdatatype.to_text(self.rdtype)
+        return shown_type(self.rdtype)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Question) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     def __str__(self) -> str:
         return f"{self.text} {self.kind}"
@@ -84,6 +111,13 @@ def parse_name(text: str) -> Name:
     raise ValueError(f"not a domain name: {why}")
 
 
+@cache
+def shown_type(rdtype: RdataType) -> str:
+    """Return a record type as text."""
+    return dns.rdatatype.to_text(rdtype)
+
+
+@lru_cache(maxsize=256)
 def parse_type(text: str) -> RdataType:
     """Read a record type (``TXT``, ``TYPE65``). Raises ValueError for an unknown one and for ANY and its like."""
     try:
@@ -100,14 +134,28 @@ def show_name(name: Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-def make_query(question: Question, *, edns: bool, recursion: bool = True) -> Message:
-    """Build a query that asks for recursion and for the AD bit (RFC 6840 section 5.7), or for neither."""
-    flags = dns.flags.RD | dns.flags.AD if recursion else dns.flags.Flag(0)
-    if not question.checking:
-        flags |= dns.flags.CD
+def _flags(question: Question, recursion: bool) -> int:
+    flags = _RECURSION if recursion else 0
+    return flags if question.checking else flags | _NO_CHECKING
+
+
+def make_query(question: Question, *, edns: bool, recursion: bool = True, number: int = 0) -> Message:
+    """Build a query with an id, that asks for recursion and for the AD bit (RFC 6840 section 5.7), or for neither."""
+    asked, flags = (question.name, question.rdtype), _flags(question, recursion)
     if edns:
-        return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=0, payload=PAYLOAD)
-    return dns.message.make_query(question.name, question.rdtype, flags=flags, use_edns=False)
+        return dns.message.make_query(*asked, flags=flags, id=number, use_edns=0, payload=PAYLOAD)
+    return dns.message.make_query(*asked, flags=flags, id=number, use_edns=False)
+
+
+def encode_query(question: Question, *, recursion: bool = True) -> bytes:
+    """Return :func:`make_query` with EDNS as it travels, without the id: what follows the first two octets."""
+    if _PLAIN.fullmatch(question.text):
+        labels = question.text.encode("ascii").split(b".")
+        name = b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
+    else:
+        name = question.name.canonicalize().to_wire() or b""
+    flags = _flags(question, recursion).to_bytes(2, "big")
+    return b"%b%b%b%b\0\1%b" % (flags, _COUNTS, name, question.rdtype.to_bytes(2, "big"), _EDNS)
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:
@@ -125,48 +173,3 @@ def read_reply(data: bytes, query: Message) -> Message | None:
     except (dns.exception.DNSException, ValueError) as error:
         raise MalformedError from error
     return reply if query.is_response(reply) else None
-
-
-class Link(asyncio.DatagramProtocol):
-    """A UDP socket connected to one server, shared by many queries."""
-
-    def __init__(self) -> None:
-        self._boxes: dict[int, asyncio.Queue[Mail]] = {}
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    @contextmanager
-    def mailbox(self) -> Iterator[tuple[int, asyncio.Queue[Mail]]]:
-        """Reserve an unpredictable query id (RFC 5452 section 9.2) and the queue of what arrives for it."""
-        while (number := secrets.randbelow(1 << 16)) in self._boxes:
-            pass
-        box = self._boxes[number] = asyncio.Queue(_BOX_SIZE)
-        try:
-            yield number, box
-        finally:
-            del self._boxes[number]
-
-    def send(self, data: bytes) -> None:
-        """Send a datagram. Errors arrive in the mailboxes."""
-        assert self._transport is not None
-        self._transport.sendto(data)
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        """Sort a datagram by its id; what nobody waits for is dropped, and so is a flood."""
-        box = self._boxes.get(int.from_bytes(data[:2], "big"))
-        if len(data) >= 2 and box is not None and not box.full():
-            box.put_nowait(data)
-
-    def error_received(self, exc: Exception) -> None:
-        """Tell every query of this socket: the kernel does not say which of them an ICMP error is about."""
-        for box in self._boxes.values():
-            if isinstance(exc, OSError) and not box.full():
-                box.put_nowait(exc)
-
-    def close(self) -> None:
-        """Close the socket."""
-        if self._transport is not None:
-            self._transport.close()
