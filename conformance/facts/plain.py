@@ -45,6 +45,10 @@ Found = tuple[int, tuple[Record, ...], int | None]
 """Where what was read ends, the records, and how long they or their denial may be kept."""
 
 
+Reader = Callable[[bytes, int, int], Record | None]
+"""Reads the data of a record between two octets of a message."""
+
+
 class Plain(NamedTuple):
     """What a plain reply says: no records mean that it denies them. ``ttl`` is None when it does not say how long."""
 
@@ -66,27 +70,23 @@ def read_plain(data: bytes, query: bytes) -> Plain | None:
     rcode = flags & 0xF
     if flags & _QR_OPCODE_TC != _QR or questions != 1 or (rcode and (rcode != _NXDOMAIN or answers)):
         return None
-    try:
-        if answers:
-            if authorities or answers > _MAX_RECORDS:
-                return None
-            rdtype = int.from_bytes(data[end - 4 : end - 2], "big")
-            found = _records(data, end, rdtype, answers)
-        else:
-            found = _denial(data, end, authorities)
-    except IndexError:
+    read = _READERS.get(int.from_bytes(data[end - 4 : end - 2], "big"))
+    if read is None or (answers and authorities) or answers > _MAX_RECORDS:
         return None
-    if found is None or not _ends(data, found[0], additional):
+    try:
+        found = _records(data, end, read, answers) if answers else _denial(data, end, authorities)
+        if found is None or not _ends(data, found[0], additional):
+            return None
+    except IndexError:
         return None
     return Plain(rcode == _NXDOMAIN, found[1], found[2], bool(flags & _AD))
 
 
-def _records(data: bytes, at: int, rdtype: int, count: int) -> Found | None:
+def _records(data: bytes, end: int, read: Reader, count: int) -> Found | None:
     """Read the records of a type, which may be kept as long as the one with the lowest TTL."""
-    if (read := _READERS.get(rdtype)) is None:
-        return None
+    rdtype = int.from_bytes(data[end - 4 : end - 2], "big")
     records: list[Record] = []
-    lowest = _MAX_TTL
+    at, lowest = end, _MAX_TTL
     for _ in range(count):
         start = at + 12
         if start > len(data) or data[at : at + 2] != b"\xc0\x0c":
@@ -134,7 +134,9 @@ def _is_ancestor(data: bytes, pointer: int) -> bool:
 
 
 def _ends(data: bytes, at: int, additional: int) -> bool:
-    """Whether nothing follows but an OPT record without options and without a part of the rcode."""
+    """Whether nothing follows but addresses and an OPT record without options and without a part of the rcode."""
+    while additional > 1 and (after := _address(data, at)):
+        at, additional = after, additional - 1
     if not additional:
         return at == len(data)
     # Name, type, then after the sender's size of datagrams the upper part of the rcode (RFC 6891 section 6.1.3).
@@ -145,6 +147,16 @@ def _ends(data: bytes, at: int, additional: int) -> bool:
         and data[at + 5] == 0
         and data[-2:] == b"\0\0"
     )
+
+
+def _address(data: bytes, at: int) -> int:
+    """Return where an address record ends whose owner is a pointer, 0 when there is none at an octet."""
+    start = at + 12
+    if start > len(data) or data[at] < 0xC0 or _name(data, at, at + 2) is None:
+        return 0
+    kind, rdclass, _, size = _FIXED.unpack_from(data, at + 2)
+    sizes = {RdataType.A: 4, RdataType.AAAA: 16}
+    return start + size if rdclass == 1 and sizes.get(kind) == size and start + size <= len(data) else 0
 
 
 def _name(data: bytes, at: int, end: int) -> tuple[str, int] | None:
@@ -204,7 +216,7 @@ def _strings(data: bytes, at: int, end: int) -> Record | None:
     return tuple(strings) if at == end and strings else None
 
 
-_READERS: dict[int, Callable[[bytes, int, int], Record | None]] = {
+_READERS: dict[int, Reader] = {
     int(RdataType.A): _ipv4,
     int(RdataType.AAAA): _ipv6,
     int(RdataType.MX): _exchange,

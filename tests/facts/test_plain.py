@@ -58,6 +58,9 @@ def replies(draw: st.DrawFn) -> tuple[Question, bytes]:
     for kind in draw(st.lists(st.sampled_from(["SOA", "NS"]), max_size=2, unique=True)):
         owner = draw(st.just(above) | names)
         reply.authority.append(dns.rrset.from_text(f"{owner}.", draw(ttls), "IN", kind, draw(rdatas[kind])))
+    for kind in draw(st.lists(st.sampled_from(["A", "A", "AAAA", "TXT"]), max_size=2)):
+        owner = draw(st.just(asked) | names)
+        reply.additional.append(dns.rrset.from_text(f"{owner}.", draw(ttls), "IN", kind, draw(rdatas[kind])))
     if draw(st.integers(0, 4)) == 0:
         reply.use_edns(False)
     return question, reply.to_wire()
@@ -111,6 +114,8 @@ def test_what_servers_mostly_say_is_plain(rdtype: str, rdata: list[str]) -> None
     else:
         reply.set_rcode(dns.rcode.NXDOMAIN)
         reply.authority.append(dns.rrset.from_text("example.org.", 900, "IN", "SOA", SOA))
+    if rdtype == "MX":
+        reply.additional.append(dns.rrset.from_text("mx1.example.org.", 300, "IN", "A", "192.0.2.1"))
     assert agree(question, reply.to_wire())
 
 
