@@ -79,7 +79,7 @@ def test_ptr_answers(reverse_zone: ReverseZone, reverse_survey: Survey | None) -
         "publish what was there: {address.reverse_name} IN PTR {address.proper_name}."
     ),
 )
-def test_ptr_stable(ptr_names: tuple[str, ...], ptr_before: tuple[str, ...], address: Address) -> None:
+def test_ptr_stable(ptr_before: tuple[str, ...], ptr_names: tuple[str, ...], address: Address) -> None:
     """The PTR name of the address is the one of the last run, or one that the inventory declares.
 
     Some receivers hold a changed name against the address: it looks as if somebody else had it now.

@@ -106,13 +106,24 @@ class Survey:
 
     @property
     def lame(self) -> list[str]:
-        """Servers that do not serve the zone. Raises Undetermined."""
-        return findings(self.judged, lambda word: word.lameness)
+        """Servers that do not serve the zone. Raises Undetermined.
+
+        All of them cannot be lame while a resolver is answered: then something between here and them answers instead.
+        """
+        judged = self.judged
+        lame = findings(judged, lambda word: word.lameness)
+        if len(lame) == len(judged) and self.place.soa.status is not Status.UNDETERMINED:
+            raise Undetermined(f"{lame[0]}; so do all, and yet the resolver is answered: is DNS intercepted here?")
+        return lame
 
     @property
     def deaf(self) -> list[str]:
-        """Servers that refuse TCP. Raises Undetermined."""
-        return findings(self.judged, lambda word: word.deafness)
+        """Servers that refuse TCP. Raises Undetermined, also where all of them seem to: a filter may do that here."""
+        judged = self.judged
+        deaf = findings(judged, lambda word: word.deafness)
+        if deaf and len(deaf) == len(judged):
+            raise Undetermined(f"{deaf[0]}; so do all: is TCP to port 53 filtered here?")
+        return deaf
 
     @property
     def serials(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from conformance.fleet.errors import InventoryError, Problem, printable
 from conformance.fleet.model import Domain, Fleet, Mta, Origin, Stream, Submission
 from conformance.reading.excerpt import did_you_mean
+from conformance.reading.scripts import in_both_forms
 
 _NOT_SHOWN = ("forward", "attest", "ipv6", "role_groups", "enabled", "lab", "tls_policies")
 
@@ -102,7 +103,7 @@ def _submission(door: Submission | None) -> str:
 
 def _domain(domain: Domain) -> Iterator[str]:
     sends = "never sends" if domain.no_mail else f"envelope {domain.mail_from}"
-    yield _line(domain.name, sends, domain.origin, indent="")
+    yield _line(in_both_forms(domain.name), sends, domain.origin, indent="")
     for selector in domain.selectors:
         signing = "" if selector.signing_domain == domain.name else f", d={selector.signing_domain}"
         yield _line("dkim", f"{selector.name}, {selector.state}{signing}", selector.origin)

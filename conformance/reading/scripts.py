@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from conformance.reading.orgdomain import to_unicode
 
-__all__ = ["mixed_label", "mixed_scripts"]
+__all__ = ["in_both_forms", "mixed_label", "mixed_scripts"]
 
 _NAMES: Final = (
     "Latin Han Hiragana Katakana Hangul Bopomofo Cyrillic Greek Armenian Hebrew Arabic Thai Devanagari Bengali Tamil "
@@ -66,3 +66,12 @@ def mixed_label(domain: str) -> tuple[str, tuple[str, ...]] | None:
         if scripts := mixed_scripts(label):
             return label, scripts
     return None
+
+
+def in_both_forms(domain: str) -> str:
+    """Return a domain as A-labels with what people read beside it, where that differs and mixes no scripts.
+
+    A name that mixes them is made to be taken for another, and is shown as A-labels alone (UTS #39 section 5.1).
+    """
+    unicode = to_unicode(domain)
+    return f"{domain} ({unicode})" if unicode and unicode != domain.lower() and not mixed_label(domain) else domain

@@ -6,6 +6,7 @@ import datetime
 
 from conformance.check import Level
 from conformance.reading.excerpt import listed
+from conformance.reading.scripts import in_both_forms
 from conformance.report.grouping import WORST, Result, Results
 from conformance.report.text import printable
 from conformance.report.waived import lapse, why_waived
@@ -19,6 +20,8 @@ _RANK = {outcome: rank for rank, outcome in enumerate(WORST)}
 def in_words(result: Result) -> str:
     """Return a result as a few lines of plain text."""
     lines = [f"{result['check']} [{result['level']}] {result['subject']}: {result['outcome']}"]
+    if (domain := result["domain"] or "") != (both := in_both_forms(domain)):
+        lines.append(f"domain: {printable(both)}")
     if result["outcome"] != "undetermined":
         lines.append(f"required: {result['required']}")
     lines.append(f"seen: {result['seen']}")

@@ -80,12 +80,25 @@ def test_an_address_without_a_way_to_it_says_nothing_of_a_server_that_answered()
     ],
 )
 def test_tcp(tcp: Answer, said: list[str] | None) -> None:
-    one = survey(ServerWord("a", "192.0.2.1", answer(), tcp))
+    well = ServerWord("b", "192.0.2.2", answer(), answer(transport="tcp"))
+    one = survey(ServerWord("a", "192.0.2.1", answer(), tcp), well)
     if said is None:
         with pytest.raises(Undetermined):
             assert one.deaf
     else:
         assert one.deaf == said
+
+
+def test_what_seems_wrong_with_all_servers_may_lie_on_the_way() -> None:
+    refusing = silence("no answer over TCP: connection refused", "UNREACHABLE")
+    one = survey(
+        ServerWord("a", "192.0.2.1", answer(aa=False), refusing),
+        ServerWord("b", "192.0.2.2", answer(aa=False), refusing),
+    )
+    with pytest.raises(Undetermined, match="intercepted"):
+        assert one.lame
+    with pytest.raises(Undetermined, match="filtered"):
+        assert one.deaf
 
 
 def test_servers_that_are_not_known() -> None:

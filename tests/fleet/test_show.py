@@ -68,3 +68,10 @@ def test_an_unknown_host_is_an_error_with_a_hint() -> None:
 def test_a_host_that_is_not_judged_is_told_from_one_that_is_not_there(name: str, said: str) -> None:
     with pytest.raises(InventoryError, match=said):
         describe(FLEET, name)
+
+
+def test_a_domain_is_shown_in_both_forms() -> None:
+    name = "xn--bcher-kva.example"
+    mta = Mta(name="mx1", helo="mx1.example.net", sends_for=(name,))
+    lines = [" ".join(line.split()) for line in describe(Fleet((mta,), (Domain(name),)), "mx1")]
+    assert f"{name} (bücher.example): envelope {name}" in lines

@@ -14,7 +14,7 @@ from conformance.reading.listfield import list_id, read_list_field
 from conformance.reading.mailbox import read_addresses
 from conformance.reading.message import read
 from conformance.reading.mime import structure
-from conformance.reading.scripts import mixed_label, mixed_scripts
+from conformance.reading.scripts import in_both_forms, mixed_label, mixed_scripts
 
 ONE = """
 example bücher пример παράδειγμα 例え 例子 一〇八 佐々木 〆切 カード shopの店 ㄅㄆㄇ注音 台灣ㄅabc 한국韓國 shop한국
@@ -179,3 +179,17 @@ def test_subjects_that_pretend(header: str, body: str, prefix: str) -> None:
 def test_mailbox_providers() -> None:
     assert "google.com" in provider_of("GMAIL.com")
     assert provider_of("example.com") == ()
+
+
+@pytest.mark.parametrize(
+    ("domain", "shown"),
+    [
+        ("example.com", "example.com"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example (b\u00fccher.example)"),
+        ("xn--pple-43d.example", "xn--pple-43d.example"),
+        ("xn--\x1b.example", "xn--\x1b.example"),
+        ("", ""),
+    ],
+)
+def test_domains_in_both_forms(domain: str, shown: str) -> None:
+    assert in_both_forms(domain) == shown
