@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from conformance import fixtures_sent
+from conformance import fixtures_sent, fixtures_spf
 from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.earlier import before
@@ -373,4 +373,5 @@ def parked_mail(gathered: Gathered, parked_domain: Domain) -> MailDomains:
     return cast(MailDomains, gathered("parked_mail", parked_domain))
 
 
-globals().update({name: one for name, one in vars(fixtures_sent).items() if hasattr(one, "_get_wrapped_function")})
+for _module in (fixtures_sent, fixtures_spf):
+    globals().update({name: one for name, one in vars(_module).items() if hasattr(one, "_get_wrapped_function")})

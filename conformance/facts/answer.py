@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from conformance.outcome import Undetermined
 
+_HEADER_OCTETS: Final = 12
+_QUESTION_OCTETS: Final = 4
+_RECORD_OCTETS: Final = 12
+"""Octets of a record besides its data, its owner being two octets that point to the question."""
+
 Record = str | tuple[int, str] | tuple[str, ...]
-"""A, AAAA, PTR, NS, CNAME, SOA: text. MX: (preference, exchange). TXT: its strings, octets decoded as Latin-1."""
+"""A, AAAA, PTR, NS, CNAME, SOA: text. MX: (preference, exchange). TXT, SPF: strings, octets decoded as Latin-1."""
 
 
 class Status(StrEnum):
@@ -98,6 +105,12 @@ class Answer:
         """TXT records with their strings joined without a space (RFC 7208 section 3.3). Raises Undetermined."""
         return tuple("".join(strings) for strings in self.strings)
 
+    def size(self, texts: Iterable[tuple[str, ...]]) -> int:
+        """Return the octets of a reply with some TXT records, without EDNS (RFC 1035 section 4.1.4: compressed)."""
+        links = sum(_RECORD_OCTETS + _name_octets(alias) for alias in self.aliases)
+        records = sum(_RECORD_OCTETS + sum(1 + len(string) for string in strings) for strings in texts)
+        return _HEADER_OCTETS + _name_octets(self.name) + _QUESTION_OCTETS + links + records
+
     def describe(self) -> str:
         """Return rcode or a count, for a sentence: ``NXDOMAIN``, ``NODATA``, ``2 records``."""
         if self.status is Status.FOUND:
@@ -107,3 +120,7 @@ class Answer:
         if self.status is Status.ABSENT:
             return "NODATA" if self.rcode == "NOERROR" else self.rcode
         return self.error or self.rcode
+
+
+def _name_octets(name: str) -> int:
+    return len(name.rstrip(".")) + 2

@@ -36,6 +36,7 @@ from conformance.facts import (
     tlsrpt,
     validity,
     zone,
+    spfzone,
 )
 from conformance.facts.behaviours import BEHAVIOURS
 from conformance.facts.store import Asker
@@ -114,6 +115,10 @@ FACTS: Mapping[str, Fact] = {
     "spf_paths": Fact(spf.spf_paths, of=_senders),
     "spf_sender": Fact(spf.spf_sender),
     "spf_helo": Fact(spf.spf_helo),
+    "spf_owners": Fact(spfzone.spf_owners, of=_senders),
+    "spf_reliances": Fact(spfzone.spf_reliances, of=_senders),
+    "spf_explanations": Fact(spfzone.spf_explanations, of=_senders),
+    "spf_hosts": Fact(spfzone.spf_hosts, of=spfzone.host_names),
     "dkim_key": Fact(dkim.key_record),
     "dkim_nodes": Fact(dkim.key_nodes),
     "signing_domain": Fact(dkim.signing_domain),

@@ -200,7 +200,7 @@ def record_of(rdata: Rdata) -> Record:
             return show_name(rdata.target)  # type: ignore[attr-defined]
         case RdataType.MX:
             return int(rdata.preference), show_name(rdata.exchange)  # type: ignore[attr-defined]
-        case RdataType.TXT:
+        case RdataType.TXT | RdataType.SPF:
             return tuple(string.decode("latin-1") for string in rdata.strings)  # type: ignore[attr-defined]
         case _:
             return rdata.to_text()

@@ -36,6 +36,11 @@ class SpfRecords:
         return tuple(node for root in self.roots for node in root.nodes())
 
     @property
+    def included(self) -> tuple[Node, ...]:
+        """The records of others whose pass is a pass here."""
+        return tuple(node for root in self.roots for node in root.authorising() if node is not root)
+
+    @property
     def circular(self) -> bool:
         """Whether a term is known to lead back to a record that is being read."""
         return any(look.loop for node in self.nodes for look in node.looks)
@@ -80,6 +85,11 @@ class SpfPaths:
     def denied(self) -> bool:
         """Whether a term before the end turns an own address away."""
         return any(not one.unknown and one.result != "pass" and not one.by_default for one in self.results)
+
+    def slow(self, seconds: float) -> tuple[SpfResult, ...]:
+        """Return the results whose look-ups took longer than that, one after the other, slowest first."""
+        late = (one for one in self.results if one.ms > seconds * 1000)
+        return tuple(sorted(late, key=lambda one: -one.ms))
 
     def known(self) -> None:
         """Raise Undetermined when one of the results is not known."""

@@ -173,6 +173,18 @@ class Node:
             return f"{self.where}: {self.absence or f'{len(self.texts)} SPF records'}"
         return listed([f"{self.where}: {error}" for error in self.errors], joint="; ")
 
+    def beyond_octets(self, most: int) -> tuple[str, bool] | None:
+        """Return how long a reply of more than ``most`` octets is, and whether it is so by the SPF record alone.
+
+        None when it fits, and when it came over TCP, which then works. Raises as ``published``.
+        """
+        answer = self.judged().answer
+        size = answer.size(answer.strings)
+        if size <= most or answer.transport == "tcp":
+            return None
+        alone = answer.size(strings for strings in answer.strings if spf.is_spf("".join(strings)))
+        return f"{answer.question} answers {answer.describe()} in {size} octets, {alone} for SPF alone", alone > most
+
     def nodes(self) -> Iterator[Node]:
         """Yield this record and all that it includes."""
         yield self

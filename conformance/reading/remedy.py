@@ -78,6 +78,13 @@ def spf_reordered(text: str) -> str:
     return spf_ending(text, next((word for word in _words(text) if _is_all(word)), "~all"))
 
 
+def spf_without(text: str, positions: Iterable[int]) -> str:
+    """Return a record without the terms at some positions."""
+    left_out = set(positions)
+    kept = (term.text for term in spf.parse_all(text)[0].terms if term.position not in left_out)
+    return " ".join((_VERSION, *kept))
+
+
 def spf_merged(texts: Sequence[str]) -> str:
     """Return one record that authorises what several do, and that fails no harder than the mildest of them."""
     words = [word for text in texts for word in _words(text)]

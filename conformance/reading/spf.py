@@ -130,8 +130,7 @@ class Record:
     @property
     def macros(self) -> frozenset[str]:
         """Macro letters used, in lower case (section 7.2)."""
-        found = (match[1] for term in self.terms for match in _MACRO.finditer(term.value))
-        return frozenset(letter.lower() for letter in found if letter)
+        return frozenset(letter for term in self.terms for letter in expanded_letters(term.value))
 
     @property
     def mistaken(self) -> tuple[Modifier, ...]:
@@ -164,6 +163,28 @@ def near_miss(text: str) -> str | None:
     if match := _BURIED_VERSION.search(seen):
         return f"other text stands before v=spf1: {seen[: match.start()][:40]!r}"
     return None
+
+
+def fixed_part(spec: str) -> str:
+    """Return the labels at the end of a domain-spec that no macro can change (section 7); empty without any."""
+    before, _, tail = spec.rpartition("}")
+    return tail.partition(".")[2] if before else spec
+
+
+def expanded_letters(spec: str) -> frozenset[str]:
+    """Return the macro letters of a domain-spec, in lower case (section 7.2)."""
+    return frozenset(match[1].lower() for match in _MACRO.finditer(spec) if match[1])
+
+
+def explanation_errors(text: str) -> tuple[SpfSyntaxError, ...]:
+    """List what keeps receivers from using a text as an explanation (section 6.2): at most one error a word."""
+    errors: list[SpfSyntaxError] = []
+    for match in _TERM.finditer(text):
+        try:
+            _check_macro_string(match[0], match[0], match.start(), _ALL_LETTERS)
+        except SpfSyntaxError as error:
+            errors.append(error)
+    return tuple(errors)
 
 
 def parse(text: str) -> Record:

@@ -1,0 +1,45 @@
+"""What a check may ask for around the SPF records of a domain."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import cast
+
+import pytest
+
+from conformance.facts.gather import Gathered
+from conformance.facts.spfzone import Explanation, HostRecord, Owner, Reliances
+from conformance.fleet.model import Domain, Fleet
+
+
+@pytest.fixture
+def spf_owners(gathered: Gathered, domain: Domain) -> tuple[Owner, ...]:
+    """What stands beside the SPF records of the domain and of its envelope domain: other types, aliases, wildcards."""
+    return cast(tuple[Owner, ...], gathered("spf_owners", domain))
+
+
+@pytest.fixture
+def spf_reliances(gathered: Gathered, domain: Domain) -> Reliances:
+    """The domains that terms of SPF rely on, as far as their names do not exist, with whether they are registered."""
+    return cast(Reliances, gathered("spf_reliances", domain))
+
+
+@pytest.fixture
+def spf_explanations(gathered: Gathered, domain: Domain) -> tuple[Explanation, ...]:
+    """What exp= of the domain's SPF leads to; not applicable without one."""
+    return cast(tuple[Explanation, ...], gathered("spf_explanations", domain))
+
+
+@pytest.fixture
+def spf_hosts(gathered: Gathered, domain: Domain) -> tuple[HostRecord, ...]:
+    """The known host names in the domain that nobody sends as; not applicable without any."""
+    return cast(tuple[HostRecord, ...], gathered("spf_hosts", domain))
+
+
+@pytest.fixture
+def public_networks(fleet: Fleet, domain: Domain) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Special networks that the hosts of the domain declare to be public where they are."""
+    declared = (
+        network for name in domain.hosts if name in fleet.by_name for network in fleet.by_name[name].treat_as_public
+    )
+    return tuple(ip_network(network) for network in dict.fromkeys(declared))
