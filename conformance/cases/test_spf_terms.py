@@ -11,10 +11,12 @@ from conformance.reading.orgdomain import registrable
 if TYPE_CHECKING:
     from conformance.facts.spf import SpfRecords
     from conformance.facts.spftree import Node
+    from conformance.reading.spf import Mechanism
     from conformance.reading.spfterms import Network
 
 OWN_WIDTH = {4: 20, 6: 31}
 OTHERS_WIDTH = {4: 15, 6: 31}
+OPEN_WIDTH = {4: 8, 6: 16}
 
 
 @check(
@@ -27,18 +29,14 @@ def test_spf_breadth(spf: SpfRecords) -> None:
 
     Whoever comes to hold any address of a wide network passes as the domain.
     """
-    _not_open(spf)
+    if findings(spf.roots, lambda root: root.open_doors):
+        raise NotApplicable("SPF authorises everybody, see spf.no-plus-all")
     own = findings(spf.roots, lambda root: root.at(spfterms.wide(root.published, OWN_WIDTH)))
     assert not own, seen(
         f"wide: {'; '.join(own)}", fix=f"Replace what is wide by what sends: {' '.join(spf.mechanisms)}"
     )
     others = findings(spf.included, lambda node: node.at(spfterms.wide(node.published, OTHERS_WIDTH)))
     assert not others, seen(f"wide: {listed(others, joint='; ')}", aspect="include")
-
-
-def _not_open(spf: SpfRecords) -> None:
-    if findings(spf.roots, lambda root: root.open_doors):
-        raise NotApplicable("SPF authorises everybody, see spf.no-plus-all")
 
 
 @check(
@@ -96,20 +94,24 @@ def test_spf_redundant(spf: SpfRecords) -> None:
 
     Superfluous terms hide what counts, and some cost look-ups.
     """
-    _not_open(spf)
-    superfluous = findings(spf.roots, lambda root: root if spfterms.superfluous(root.published) else None)
+    superfluous = findings(spf.roots, lambda root: root if _superfluous(root) else None)
     assert not superfluous, seen(
         "; ".join(_covered(root) for root in superfluous),
         fix="; ".join(
-            remedy.publish(root.owner, remedy.spf_without(root.texts[0], _superfluous(root))) for root in superfluous
+            remedy.publish(
+                root.owner, remedy.spf_without(root.texts[0], (term.position for term, _ in _superfluous(root)))
+            )
+            for root in superfluous
         ),
     )
 
 
 def _covered(root: Node) -> str:
-    pairs = spfterms.superfluous(root.published)
+    pairs = _superfluous(root)
     return listed([f"{root.at([term])} says no more than {root.at([by])}" for term, by in pairs], joint="; ")
 
 
-def _superfluous(root: Node) -> list[int]:
-    return [term.position for term, _ in spfterms.superfluous(root.published)]
+def _superfluous(root: Node) -> list[tuple[Mechanism, Mechanism]]:
+    """Return what can go; not what lies in a network so wide that it is this one which has to go."""
+    wide = spfterms.wide(root.published, OPEN_WIDTH)
+    return [(term, by) for term, by in spfterms.superfluous(root.published) if by not in wide]
