@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from conformance.facts.gather import Gathered
-from conformance.facts.spfzone import Explanation, HostRecord, Owner, Reliances
+from conformance.facts.spfzone import Explanation, HostRecords, Owner, Reliances
 from conformance.fleet.model import Domain, Fleet
 
 
@@ -31,9 +31,9 @@ def spf_explanations(gathered: Gathered, domain: Domain) -> tuple[Explanation, .
 
 
 @pytest.fixture
-def spf_hosts(gathered: Gathered, domain: Domain) -> tuple[HostRecord, ...]:
+def spf_hosts(gathered: Gathered, domain: Domain) -> HostRecords:
     """The known host names in the domain that nobody sends as; not applicable without any."""
-    return cast(tuple[HostRecord, ...], gathered("spf_hosts", domain))
+    return cast(HostRecords, gathered("spf_hosts", domain))
 
 
 @pytest.fixture

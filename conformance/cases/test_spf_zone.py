@@ -9,9 +9,10 @@ from conformance.reading import remedy
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
+    from conformance.facts.greeting import HeloName
     from conformance.facts.spf import SpfPaths, SpfRecords
     from conformance.facts.spfcheck import SpfResult
-    from conformance.facts.spfzone import Explanation, HostRecord, Owner, Reliances
+    from conformance.facts.spfzone import Explanation, HostRecords, Owner, Reliances
 
 MOST_OCTETS = 512
 MOST_SECONDS = 20
@@ -72,11 +73,13 @@ def test_spf_no_dangling(spf_reliances: Reliances) -> None:
     "RFC7208 10.1.2: info",
     fix='Publish: {address.helo}. IN TXT "v=spf1 {address.spf_mechanism} -all"',
 )
-def test_spf_host_record(spf_helo: SpfResult) -> None:
+def test_spf_host_record(spf_helo: SpfResult, helo: HeloName) -> None:
     """The name that a host greets with has an SPF record of its own.
 
     Without one anybody can greet with that name, and bounces have nothing that speaks for them.
     """
+    if not helo.forward.exists:
+        raise NotApplicable(f"{helo.name} does not exist, see helo.exists")
     assert spf_helo.known().result != "none", seen(f"{spf_helo.helo} has no SPF record")
 
 
@@ -86,12 +89,12 @@ def test_spf_host_record(spf_helo: SpfResult) -> None:
     "M3: info",
     fix="Publish v=spf1 -all at each name of {domain.name} that has an address and never sends.",
 )
-def test_spf_subdomains(spf_hosts: tuple[HostRecord, ...]) -> None:
+def test_spf_subdomains(spf_hosts: HostRecords) -> None:
     """Host names that do not send say so in an SPF record.
 
     The record of the domain above is not inherited: mail can be forged from any name that has an address.
     """
-    bare = findings(spf_hosts, lambda host: host if host.bare else None)
+    bare = spf_hosts.bare
     assert not bare, seen(
         listed([host.bare for host in bare], joint="; "),
         fix=listed([remedy.publish(host.name, remedy.spf_of((), "-all")) for host in bare], joint="; "),

@@ -17,7 +17,7 @@ from conformance.reading import spf
 from conformance.reading.excerpt import quoted
 from conformance.reading.orgdomain import registrable, to_ascii
 
-_MOST_HOSTS = 20
+_MOST_HOSTS = 200
 """Host names of one domain that are looked at."""
 _NXDOMAIN = "NXDOMAIN"
 
@@ -237,7 +237,27 @@ class HostRecord:
         return f"{self.answer.question} answered {self.answer.describe()}" if self.forward.resolves else ""
 
 
-async def spf_hosts(ask: Asker, place: HostNames) -> tuple[HostRecord, ...]:
+@dataclass(frozen=True, slots=True)
+class HostRecords:
+    """The host names of a domain that do not send, as far as the fleet and the MX records know them."""
+
+    hosts: tuple[HostRecord, ...]
+    mx: Answer
+    left_out: int = 0
+    """Names that were not followed."""
+
+    @property
+    def bare(self) -> list[HostRecord]:
+        """Those that resolve and have no SPF record. Raises Undetermined when some could have none."""
+        found = findings(self.hosts, lambda host: host if host.bare else None)
+        if not found:
+            self.mx.known()
+        if not found and self.left_out:
+            raise Undetermined(f"{self.left_out} host names were not followed")
+        return found
+
+
+async def spf_hosts(ask: Asker, place: HostNames) -> HostRecords:
     """Look at the host names of a domain that do not send.
 
     Raises NotApplicable when none is known, Undetermined when the MX records that may name some were not answered.
@@ -249,9 +269,8 @@ async def spf_hosts(ask: Asker, place: HostNames) -> tuple[HostRecord, ...]:
     if not names:
         mx.known()
         raise NotApplicable(f"no name of a host in {place.domain.name} is known that does not send")
-    if len(names) > _MOST_HOSTS:
-        raise Undetermined(f"{place.domain.name} has {len(names)} host names, more than are followed")
-    return tuple(await asyncio.gather(*(_host(ask, name) for name in names)))
+    hosts = await asyncio.gather(*(_host(ask, name) for name in names[:_MOST_HOSTS]))
+    return HostRecords(tuple(hosts), mx, len(names) - len(hosts))
 
 
 async def _host(ask: Asker, name: str) -> HostRecord:
