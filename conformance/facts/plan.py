@@ -32,11 +32,11 @@ from conformance.facts import (
     servercert,
     sighted,
     spf,
+    spfzone,
     survey,
     tlsrpt,
     validity,
     zone,
-    spfzone,
 )
 from conformance.facts.behaviours import BEHAVIOURS
 from conformance.facts.store import Asker
