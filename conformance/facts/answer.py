@@ -9,6 +9,9 @@ from typing import Final
 
 from conformance.outcome import Undetermined
 
+CIRCLE: Final = "CNAME loop"
+"""How the cause begins where aliases lead in a circle."""
+
 _HEADER_OCTETS: Final = 12
 _QUESTION_OCTETS: Final = 4
 _RECORD_OCTETS: Final = 12
@@ -70,6 +73,11 @@ class Answer:
     def owner(self) -> str:
         """Where records of this question stand or would have to: the name, or what its CNAME leads to."""
         return self.aliases[-1].rstrip(".") if self.aliases else self.name
+
+    @property
+    def circular(self) -> bool:
+        """Whether the aliases of the name were seen to lead back to themselves."""
+        return self.status is Status.UNDETERMINED and self.cause.startswith(CIRCLE)
 
     def known(self) -> Answer:
         """Return this answer, or raise Undetermined when there was none."""

@@ -15,9 +15,9 @@ from types import TracebackType
 import dns.resolver
 from dns.rdatatype import RdataType
 
-from conformance.facts.answer import Answer, Status
+from conformance.facts.answer import CIRCLE, Answer, Status
 from conformance.facts.bounds import NEAR, Pace
-from conformance.facts.breaker import likely_zone
+from conformance.facts.breaker import Pace, likely_zone
 from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
@@ -156,7 +156,7 @@ class Resolver:
         while True:
             for target in steps[-1].chain:
                 if target in chain:
-                    return _undetermined(text, steps, "CNAME loop")
+                    return _undetermined(text, steps, CIRCLE)
                 chain.append(target)
             if len(chain) > 1 + MAX_ALIASES:
                 return _undetermined(text, steps, f"chain of more than {MAX_ALIASES} CNAME records")

@@ -95,6 +95,13 @@ class _Answers:
             raise spf.TempError(f"DNS {answer.question}: {answer.error or answer.rcode}")
         return [((name, rdtype), _value(record)) for record in answer.records]
 
+    def forgive_loop(self) -> bool:
+        """Forget the look-up that failed if its aliases lead in a circle, which is seen and not silence."""
+        if self.failed is None or not self.failed.circular:
+            return False
+        self.failed = None
+        return True
+
     def owner(self, domain: str) -> str:
         """Return where the record of a domain stands."""
         answer = self.made.get((canonical(domain), "TXT"))
@@ -132,13 +139,27 @@ def _pyspf() -> ModuleType:
 
 @cache
 def _query() -> Any:
-    """Return pyspf's query, but one in which a record that includes itself fails where it does so and not before.
+    """Return pyspf's query, but one that keeps to RFC 7208 in two more places.
 
-    RFC 7208 section 4.6: only a syntax error spoils a record whose earlier terms decide.
+    A record that includes itself fails where it does so and not before: only a syntax error spoils a record whose
+    earlier terms decide (section 4.6). A PTR name whose aliases lead in a circle is skipped (section 5.5).
     """
     spf = _pyspf()
 
     class Query(spf.query):  # type: ignore[name-defined,misc]
+        def validated_ptrs(self) -> list[str]:
+            names: list[str] = self.dns_ptr(self.i)[: spf.MAX_PTR]
+            return [name for name in names if self.cidrmatch(self._addresses(name), self.cidrmax)]
+
+        def _addresses(self, name: str) -> list[Any]:
+            try:
+                found: list[Any] = self.dns_a(name, self.A)
+            except spf.TempError:
+                if not _answers.get().forgive_loop():
+                    raise
+                return []
+            return found
+
         def validate_mechanism(self, mech: str) -> tuple[str, str, str, int, str]:
             try:
                 found: tuple[str, str, str, int, str] = super().validate_mechanism(mech)

@@ -67,7 +67,7 @@ def records(listed: list[Any], rdtype: str) -> list[Any]:
 def rdata(rdtype: str, value: Any) -> dns.rdata.Rdata:
     """Return a record as the zone of a case writes it."""
     if rdtype in ("TXT", "SPF"):
-        strings = [text.encode("utf-8") for text in (value if isinstance(value, list) else [value])]
+        strings = [text.encode("utf-8") for text in (value if isinstance(value, list) else [value])] or [b""]
         parts = [text[at : at + 255] for text in strings for at in range(0, len(text) or 1, 255)]
         wire = b"".join(bytes([len(part)]) + part for part in parts)
         return dns.rdata.from_wire("IN", rdtype, wire, 0, len(wire))
@@ -80,7 +80,7 @@ def answer(zone: dict[str, list[Any]], asked: Asked) -> Reply:
     """Return what the zone of a case has for one question."""
     reply = dns.message.make_response(asked.query)
     owner = asked.query.question[0].name
-    listed = zone.get(asked.name)
+    listed = zone.get(b".".join(owner.labels[:-1]).decode("latin-1").lower())
     if listed is None:
         reply.set_rcode(dns.rcode.NXDOMAIN)
         return reply
@@ -111,7 +111,8 @@ def test_every_case_is_run(corpora: Path) -> None:
 
 def test_result(case: Case) -> None:
     live, kept = asyncio.run(evaluated(case))
-    assert live.result == case.results[0], live
+    # A name server and a resolver hold identical records as one (RFC 2181 section 5), hence a second lawful result.
+    assert live.result in case.results, live
     assert (kept.result, kept.explanation) == (live.result, live.explanation)
 
 
