@@ -17,7 +17,7 @@ from dns.rdatatype import RdataType
 
 from conformance.facts.answer import CIRCLE, Answer, Status
 from conformance.facts.bounds import NEAR, Pace
-from conformance.facts.breaker import Pace, likely_zone
+from conformance.facts.breaker import likely_zone
 from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
