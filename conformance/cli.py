@@ -200,7 +200,7 @@ def rules(profile: str) -> None:
 
 @listing.command("profiles")
 def list_profiles() -> None:
-    """Every profile, and how many rules it selects at each level."""
+    """Every profile, how many rules it selects at each level, and which of them the default one takes less hard."""
     from collections import Counter
 
     from conformance import profiles as known
@@ -210,7 +210,9 @@ def list_profiles() -> None:
     for name in known.names():
         counted = Counter(found for check in checks().values() if (found := known.load(name).level(check)))
         numbers = ", ".join(f"{counted[level]} {level}" for level in Level)
-        click.echo(f"{name:<10} {numbers:<32} {known.load(name).title}")
+        stricter = ", ".join(known.beyond(name, checks().values()))
+        more = f"; harder than common: {stricter}" if stricter else ""
+        click.echo(f"{name:<10} {numbers:<32} {known.load(name).title}{more}")
 
 
 @listing.command()

@@ -68,7 +68,7 @@ def filled(text: str) -> str:
 
 def page(check: Check) -> str:
     """Return the page of a check."""
-    weights = [(name, profiles.load(name).level(check) or "not part of it") for name in profiles.names()]
+    weights = [(name, level) for name in profiles.names() if (level := profiles.load(name).level(check))]
     module, function = check.where.partition(":")[0], f"test_{check.id.replace('.', '_').replace('-', '_')}"
     return "\n".join(
         [
@@ -118,19 +118,24 @@ def _asks(citation: Citation) -> Sequence[str]:
 
 
 def _index() -> str:
-    parts = [_MARK, "# Checks\n", f"{len(checks())} rules. A dash: the profile does not select the rule.\n"]
+    parts = [_MARK, "# Checks\n", f"{len(checks())} rules. A dash: the default profile does not select the rule.\n"]
     for area, rules in _areas().items():
         parts += [f"## {area}: {_cell(_about_area(rules[0]))}\n", _levels(rules) + "\n"]
     return "\n".join(parts)
 
 
 def _levels(rules: Sequence[Check]) -> str:
-    known = [profiles.load(name) for name in profiles.names()]
+    common, *others = [profiles.load(name) for name in profiles.names()]
     rows = [
-        (f"[{rule.id}]({rule.id}.md)", _cell(rule.title), *(profile.level(rule) or "-" for profile in known))
+        (
+            f"[{rule.id}]({rule.id}.md)",
+            _cell(rule.title),
+            common.level(rule) or "-",
+            ", ".join(f"{one.name} {level}" for one in others if (level := one.level(rule))) or "-",
+        )
         for rule in rules
     ]
-    return _table(("Rule", "What holds", *profiles.names()), rows)
+    return _table(("Rule", "What holds", common.name, "Other profiles"), rows)
 
 
 def _areas() -> dict[str, list[Check]]:

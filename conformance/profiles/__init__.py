@@ -77,3 +77,10 @@ def load(name: str) -> Profile:
 def level(check: Check, profiles: Iterable[str]) -> Level | None:
     """Return the strictest level that some profiles give a check; None when none of them selects it."""
     return strictest([found for name in profiles if (found := load(name).level(check))])
+
+
+def beyond(name: str, checks: Iterable[Check]) -> list[str]:
+    """Return the ids of the checks that a profile takes harder than the default one does, or alone selects."""
+    mine, common = load(name), load("common")
+    levels = ((one.id, mine.level(one), common.level(one)) for one in checks)
+    return [check for check, level, usual in levels if level and (usual is None or level.rank < usual.rank)]

@@ -107,6 +107,13 @@ def test_lists_of_rules_and_profiles() -> None:
     assert (done.exit_code, "zendesk" in done.stderr) == (4, True)
     lines = mailconform("list", "profiles").output.splitlines()
     assert [line.split()[0] for line in lines] == list(profiles.names())
+    gmx = next(line for line in lines if line.startswith("gmx "))
+    named = gmx.partition("; harder than common: ")[2].split(", ")
+    assert named == profiles.beyond("gmx", checks().values())
+    assert not profiles.beyond("common", checks().values())
+    assert {"google", "yahoo", "microsoft", "apple", "t-online", "comcast", "internetnl", "m3aawg"} < {
+        *profiles.names()
+    }
 
 
 def test_lists_of_hosts_and_domains(hosts: Path) -> None:
