@@ -33,6 +33,11 @@ class Certificates:
         """The trusted root, in PEM: content of SSL_CERT_FILE."""
         return self._ca.cert_pem.bytes()
 
+    def shown(self, *names: str) -> bytes:
+        """Return a certificate for some names with its chain, and its RSA key, which every client knows, in PEM."""
+        leaf = self._ca.issue_cert(*names, key_type=trustme.KeyType.RSA)
+        return b"".join(blob.bytes() for blob in (*leaf.cert_chain_pems, leaf.private_key_pem))
+
     @cached_property
     def _unknown_ca(self) -> trustme.CA:
         return trustme.CA(organization_name="nobody knows")

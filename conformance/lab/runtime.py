@@ -45,12 +45,15 @@ from conformance.lab.sending.submission import serve as serve_submission
 from conformance.lab.smtpd import MAX_CONTACTS, Contact, Running, deaf
 from conformance.lab.smtpd import serve as serve_listener
 from conformance.lab.spec import HostSpec, LabSpec, ListenerSpec, SpecError, parse_lab
+from conformance.receiver.sts import Policies
 
 if TYPE_CHECKING:
     from conformance.lab.nameserver import Query
 
 START_SECONDS = 20.0
 STOP_SECONDS = 2.0
+RECEIVER_FILE = "receiver.pem"
+"""Certificate and key of the run's receiver, in a folder that its owner alone may read."""
 
 _READY = "ready"
 _NICE = 5
@@ -139,6 +142,7 @@ def start(lab_dir: Path) -> Lab:
         environ["MAILCONFORM_EHLO"] = spec.prober_name
     if spec.receiver:
         environ["MAILCONFORM_RECEIVER"] = f"embedded:{spec.receiver}/{spec.pace:g}"
+        environ["MAILCONFORM_RECEIVER_CERTIFICATE"] = str(directory / RECEIVER_FILE)
     lab = Lab(spec, environ, pid, directory, hold)
     atexit.register(lab.stop)
     if (news := _news(ready)) != _READY:
@@ -210,6 +214,10 @@ async def _serve_lab(
     for path in files:
         services.load_zone(path)
     ca_file.write_bytes(services.certificates.bundle)
+    if spec.receiver:
+        hosts = Policies(spec.probe_domain, "mx1").hosts()
+        shown = services.certificates.shown(f"*.{spec.probe_domain}", *hosts)
+        (ca_file.parent / RECEIVER_FILE).write_bytes(shown)
     for address in (spec.nameserver, *spec.more_nameservers):
         await services.add_nameserver(str(address), 53)
     for address in spec.silent_nameservers:
@@ -287,7 +295,8 @@ class _Services:
         """Have a host that sends what it is given at its listeners for submission."""
         assert host.sends is not None
         sources = tuple(map(str, host.sends.sources or host.addresses))
-        mta = Mta(host.hostname or host.name, sources, host.sends, self.signer, lookup, pace)
+        trusted = self.certificates.bundle
+        mta = Mta(host.hostname or host.name, sources, host.sends, self.signer, lookup, pace, trusted=trusted)
         self._senders.append(mta)
         return mta
 

@@ -47,8 +47,8 @@ class PolicyDomain:
 DOMAINS: Mapping[str, PolicyDomain] = {
     "sts-enforce": PolicyDomain("an enforced policy that all agrees with"),
     "sts-unlisted": PolicyDomain("an enforced policy that lists another exchange", listed="elsewhere"),
-    "sts-mismatch": PolicyDomain("an enforced policy, and a certificate for another name", exchange=MISMATCH),
-    "sts-plain": PolicyDomain("an enforced policy, and no STARTTLS", exchange=PLAIN),
+    "sts-mismatch": PolicyDomain("an enforced policy with a certificate for another name", exchange=MISMATCH),
+    "sts-plain": PolicyDomain("an enforced policy without STARTTLS", exchange=PLAIN),
     "sts-testing": PolicyDomain("a policy in testing that lists another exchange", "testing", listed="elsewhere"),
     "sts-missing": PolicyDomain("a TXT record without a policy", listed="elsewhere", status=HTTPStatus.NOT_FOUND),
     "sts-redirect": PolicyDomain("a policy behind a redirect", listed="elsewhere", status=HTTPStatus.FOUND),

@@ -45,6 +45,8 @@ class Wrong(StrEnum):
     REFUSES_EXPIRED = "refuses-expired"
     """Sends nothing to a server whose certificate has expired."""
     BROKEN_TLS_IS_FINAL = "broken-tls-is-final"
+    IGNORES_POLICIES = "ignores-policies"
+    """Fetches MTA-STS policies and sends all the same."""
     # The queue.
     NO_RETRY = "no-retry"
     """Takes a reply of class 4 for final."""
@@ -112,6 +114,8 @@ class Conduct:
     wrong: tuple[Wrong, ...] = ()
     user: str = ""
     password: str = ""
+    mta_sts: bool = False
+    """Whether it fetches MTA-STS policies."""
     bounces_as: str = ""
     """Domain of the bounces' From; default: the first of ``domains``."""
 

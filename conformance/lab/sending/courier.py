@@ -14,6 +14,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from conformance.lab.sending.conduct import Conduct, Wrong
 from conformance.lab.sending.letters import Letter, is_eight_bit, needs_utf8, recoded
+from conformance.lab.sending.sts import trusting
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 120.0
@@ -45,6 +46,8 @@ class Courier:
     sign: Callable[[bytes], bytes]
     clear: bool = False
     """Whether STARTTLS is left alone, since it failed before."""
+    verified: bytes = b""
+    """Authorities of which one has to vouch for the exchange; empty: TLS is opportunistic."""
     _reader: asyncio.StreamReader = field(init=False)
     _writer: asyncio.StreamWriter = field(init=False)
     _offered: dict[str, str] = field(init=False, default_factory=dict)
@@ -69,6 +72,9 @@ class Courier:
     async def _talk(self, letter: Letter, exchange: str) -> Mapping[str, Reply]:
         name = await self._opened()
         await self._hello(name)
+        if self.verified and "STARTTLS" not in self._offered:
+            await self._leave()
+            raise Failed(451, f"{exchange} offers no STARTTLS, and the policy asks for it", next_exchange=True)
         if "STARTTLS" in self._offered and not self.clear and not self._does(Wrong.NO_TLS):
             await self._start_tls(exchange)
             await self._hello(f"tls.{name}" if self._does(Wrong.HELO_CHANGES_IN_TLS) else name)
@@ -112,7 +118,8 @@ class Courier:
             raise Failed(451, text, tls=True)
         try:
             name = None if self._does(Wrong.NO_SNI) else exchange
-            await self._writer.start_tls(_context(self.conduct.wrong), server_hostname=name, ssl_handshake_timeout=20)
+            context = trusting(self.verified) if self.verified else _context(self.conduct.wrong)
+            await self._writer.start_tls(context, server_hostname=name, ssl_handshake_timeout=20)
         except (OSError, EOFError) as error:
             code = 554 if self._does(Wrong.BROKEN_TLS_IS_FINAL) else 451
             raise Failed(code, f"TLS handshake with {exchange} failed: {error}", tls=True) from None

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from conformance.lab.sending.conduct import Conduct, Wrong
 from conformance.lab.sending.courier import Courier, Failed, Reply
 from conformance.lab.sending.letters import Letter, Signer, bounce, prepared, signed
+from conformance.lab.sending.sts import Policy, fetched
 
 RETRY_AFTER = (120.0, 180.0, 300.0, 600.0)
 """Seconds from one attempt to the next, before they are divided by the pace."""
@@ -33,7 +34,7 @@ class NoWay(Exception):
 
 @dataclass
 class Mta:
-    """A host that sends. ``pace`` divides the times between attempts."""
+    """A host that sends. ``pace`` divides the times between attempts, ``trusted`` are the authorities it knows."""
 
     name: str
     sources: tuple[str, ...]
@@ -42,6 +43,7 @@ class Mta:
     lookup: Lookup
     pace: float = 1.0
     port: int = 25
+    trusted: bytes = b""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _known: dict[str, list[str]] = field(default_factory=dict)
     _sessions: int = 0
@@ -113,10 +115,15 @@ class Mta:
         """Offer a message to the exchanges of its domain in their order, until one has an answer to it."""
         self._sessions += 1
         last = Failed(451, "no exchange answers")
+        domain = letter.recipients[0].rpartition("@")[2]
+        policy = await self._policy(domain)
         try:
-            async for exchange, address in self._way(letter.recipients[0].rpartition("@")[2]):
+            async for exchange, address in self._way(domain):
+                if policy and not policy.lists(exchange):
+                    last = Failed(451, f"4.7.5 the policy of {domain} does not list {exchange}")
+                    continue
                 try:
-                    replies = await self._carry(letter, exchange, address)
+                    replies = await self._carry(letter, exchange, address, self.trusted if policy else b"")
                 except Failed as error:
                     last = error
                     if error.next_exchange or (error.code // 100 == 5 and self._does(Wrong.REFUSED_TO_NEXT_MX)):
@@ -130,12 +137,24 @@ class Mta:
             last = Failed(error.code, error.text)
         return dict.fromkeys(letter.recipients, (last.code, last.text))
 
-    async def _carry(self, letter: Letter, exchange: str, address: str) -> Mapping[str, Reply]:
-        """Carry a message to one exchange; in clear text where TLS does not come about (RFC 3207 section 4.1)."""
+    async def _policy(self, domain: str) -> Policy | None:
+        """Return the policy of a domain, where this host has one to obey."""
+        if not self.conduct.mta_sts:
+            return None
+        policy = await fetched(domain, self.lookup, self.trusted, self.sources[0])
+        return policy if policy and policy.is_enforced and not self._does(Wrong.IGNORES_POLICIES) else None
+
+    async def _carry(self, letter: Letter, exchange: str, address: str, verified: bytes = b"") -> Mapping[str, Reply]:
+        """Carry a message to one exchange; in clear text where TLS does not come about (RFC 3207 section 4.1).
+
+        Where the exchange has to be ``verified``, it does not go in clear text.
+        """
+        courier = self._courier(letter, address)
+        courier.verified = verified
         try:
-            return await self._courier(letter, address).carry(letter, exchange, address, self.port)
+            return await courier.carry(letter, exchange, address, self.port)
         except Failed as error:
-            if not error.tls or error.code // 100 == 5:
+            if not error.tls or error.code // 100 == 5 or verified:
                 raise
         courier = self._courier(letter, address)
         courier.clear = True
