@@ -9,6 +9,7 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.tried import made
 from conformance.fleet.model import Stream
+from conformance.outcome import NotApplicable
 from conformance.reading import message
 from conformance.reading.mailbox import read_addresses
 
@@ -22,7 +23,12 @@ class Impostor:
 
 
 async def impostor(ask: Asker, stream: Stream) -> Impostor:
-    """Try mail with a strange author. Raises Undetermined where it was taken and did not come."""
+    """Try mail with a strange author. Raises Undetermined where it was taken and did not come.
+
+    Raises NotApplicable where the host is given its mail by sendmail: its own users may write whom they like.
+    """
+    if stream.how == "sendmail":
+        raise NotApplicable("only submission is judged (how: submission): users of the host itself may write any From")
     trial = await made(ask, stream, "undeclared-author")
     if trial.letters and not any(letter.taken for letter in trial.letters):
         return Impostor(trial, ())

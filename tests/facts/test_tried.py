@@ -26,6 +26,8 @@ from tests.facts.tries import said, trial
 
 STREAM = Stream("mx1", "news", "news@example.com", "example.com", "bounce.example.com", kind="bulk")
 
+SUBMITTED = replace(STREAM, how="submission")
+
 
 class Asked(Records):
     """Records, with trials by stream and name."""
@@ -121,14 +123,20 @@ def test_a_greeting_leads_back_to_where_it_came_from() -> None:
     ],
 )
 def test_a_strange_author(changes: dict[str, Any], domains: tuple[str, ...] | None) -> None:
-    found = asyncio.run(impostor(Asked(trial("undeclared-author", **changes)), STREAM)).domains
+    found = asyncio.run(impostor(Asked(trial("undeclared-author", **changes)), SUBMITTED)).domains
     assert found == (("b.example", "d.example") if domains is None else domains)
 
 
 def test_a_strange_author_that_never_came_may_have_been_refused_or_not() -> None:
     lost = trial("undeclared-author", state="watched", letter={})
     with pytest.raises(Undetermined, match="nothing came in"):
-        asyncio.run(impostor(Asked(lost), STREAM))
+        asyncio.run(impostor(Asked(lost), SUBMITTED))
+
+
+def test_users_of_a_host_may_write_any_author() -> None:
+    sent = trial("undeclared-author", state="watched", letter={}, sessions=[{"header": {"From": "a@bank.example"}}])
+    with pytest.raises(NotApplicable, match="only submission is judged"):
+        asyncio.run(impostor(Asked(sent), STREAM))
 
 
 RECEIPTS = replace(STREAM, name="receipts", kind="transactional")
