@@ -225,7 +225,8 @@ def _unused(captures: tuple[Capture, ...], tokens: frozenset[str]) -> Iterator[s
         for transaction in capture.transactions:
             given = transaction.how or transaction.data_code
             taken = [one for one in transaction.recipients if one.token in tokens and one.code // 100 == 2]
-            went_on = capture.ended is Ended.QUIT or transaction is not capture.transactions[-1]
+            quit_early = capture.ended is Ended.CLOSED and _says_quit(capture.lines)
+            went_on = capture.ended is Ended.QUIT or quit_early or transaction is not capture.transactions[-1]
             if taken and not given and went_on:
                 yield f"MAIL FROM:<{transaction.sender}>, RCPT TO:<{taken[0].address}>, and no message"
 

@@ -15,7 +15,7 @@ class Ended(StrEnum):
     QUIT = "quit"
     """QUIT was answered 221, then either side closed."""
     CLOSED = "closed"
-    """The client closed the connection without QUIT."""
+    """The client closed the connection without QUIT, or after it and before it had been answered."""
     RESET = "reset"
     """The connection was reset by the client or the network."""
     DROPPED = "dropped"

@@ -86,7 +86,7 @@ class Session:
             command, fits = await self._command()
             if command.verb == "QUIT":
                 await self._talk.reply(Reply.of(221, "2.0.0", f"{self._name} closes"), "QUIT")
-                raise Over(Ended.QUIT)
+                raise Over(Ended.CLOSED if await self._wire.deserted() else Ended.QUIT)
             if refusal or not fits:
                 await self._talk.reply(refusal or _TOO_LONG, command.verb)
                 continue

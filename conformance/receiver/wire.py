@@ -24,6 +24,9 @@ _LOG = logging.getLogger(__name__)
 _PENDING = 1024 * 1024
 _PIECES = 4096
 """Octets, and pieces of them, that wait to be read before the client is made to wait."""
+_RESET_SECONDS = 0.6
+"""How long it takes at most until an answer is reset, at the other end of the world."""
+_LOOKS = 30
 
 
 class Over(Exception):
@@ -273,6 +276,18 @@ class Wire(asyncio.Protocol):
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
+
+    async def deserted(self) -> bool:
+        """Say whether the client closed the connection before what was just written to it.
+
+        One that only says no more, and still reads, is told from it by the reset that a closed socket answers with.
+        """
+        connection = self._transport.get_extra_info("socket")
+        for _ in range(_LOOKS if self._hung_up else 0):
+            if self._transport.is_closing() or connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                return True
+            await asyncio.sleep(_RESET_SECONDS / _LOOKS)
+        return False
 
     async def close(self, *, linger: bool) -> None:
         """Close the connection; ``linger``: once the client has closed it or its time is up, so that it reads all."""

@@ -128,6 +128,7 @@ def test_a_session_that_was_closed_counts_beside_one_that_was_reset() -> None:
         ({"codes": {"data": 0}}, "MAIL FROM:<bounces@bounce.example.com>, RCPT TO:<"),
         ({"codes": {"data": 0}, "sender": ""}, "MAIL FROM:<>, RCPT TO:<"),
         ({"transactions": [{"codes": {"data": 0}}, {}], "ended": "closed"}, "MAIL FROM:<"),
+        ({"codes": {"data": 0}, "ended": "closed", "lines": [[1, "C", "QUIT\r\n"]]}, "MAIL FROM:<"),
         # Refused at RCPT, refused at DATA, or the connection was lost: no question.
         ({"codes": {"rcpt": 550}}, ""),
         ({"codes": {"data": 451}}, ""),

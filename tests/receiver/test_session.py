@@ -1,9 +1,10 @@
 """Sessions with a receiver: what a client is told, and what is written down of it."""
 
 import asyncio
+import socket
 
 import pytest
-from hand import NAME, Client, Receiver, deliver, dialling, greeting, played, receiving
+from hand import NAME, PATIENCE, Client, Receiver, deliver, dialling, greeting, played, receiving
 
 from conformance.receiver.capture import Capture, Ended
 from conformance.receiver.limits import Limits
@@ -22,6 +23,32 @@ def held(*lines: str, scenario: str = "accept", limits: Limits | None = None) ->
 
 def reply_to(*lines: str) -> str:
     return held(*lines)[1][-1]
+
+
+@pytest.mark.parametrize(("whole", "ended"), [(True, Ended.CLOSED), (False, Ended.QUIT)])
+def test_a_client_that_does_not_wait_for_the_reply_to_quit(whole: bool, ended: Ended) -> None:
+    async def do(receiver: Receiver) -> bytes:
+        # All of it is there before the receiver looks at any.
+        with socket.create_connection((receiver.address, receiver.port)) as connection:
+            await asyncio.get_running_loop().run_in_executor(None, connection.recv, 1000)
+            connection.sendall(b"QUIT\r\n")
+            if whole:
+                connection.close()
+                return b""
+            connection.shutdown(socket.SHUT_WR)
+            return await asyncio.get_running_loop().run_in_executor(None, connection.recv, 1000)
+
+    async def work() -> tuple[Capture, bytes]:
+        async with receiving() as receiver:
+            said = await do(receiver)
+            while not receiver.captures:
+                await asyncio.sleep(0.005)
+            return receiver.captures[0], said
+
+    capture, said = asyncio.run(asyncio.wait_for(work(), PATIENCE))
+    assert capture.lines[-2].text.startswith("221")
+    assert capture.ended is ended
+    assert whole or said.startswith(b"221")
 
 
 def test_a_delivery_is_written_down_byte_for_byte() -> None:
