@@ -49,8 +49,6 @@ def codes(said: str) -> list[str]:
     return re.findall(r"(?m)^ ?<[-~*]+ +(\d{3}) ", said)
 
 
-
-
 def test_a_delivery_in_clear_and_in_tls(receiver: Receiver) -> None:
     secret = receiver.client()
     with receiver.running():
