@@ -18,7 +18,7 @@ from conformance.facts.dnsbl import ListAnswers, Listings
 from conformance.facts.domain import MailDomain, MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
-from conformance.facts.mtasts import StrictTransport
+from conformance.facts.mtasts import StrictPolicy, StrictTransport
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
@@ -311,6 +311,12 @@ def authorization(gathered: Gathered, domain: Domain) -> Authorization:
 def strict_transport(gathered: Gathered, domain: Domain) -> StrictTransport:
     """The record of MTA-STS of the domain."""
     return cast(StrictTransport, gathered("strict_transport", domain))
+
+
+@pytest.fixture
+def strict_policy(gathered: Gathered, domain: Domain) -> StrictPolicy:
+    """The MTA-STS policy that the domain serves; not applicable when it announces none."""
+    return cast(StrictPolicy, gathered("strict_policy", domain))
 
 
 @pytest.fixture

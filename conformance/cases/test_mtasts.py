@@ -8,7 +8,7 @@ from conformance.check import check, listed, seen
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
-    from conformance.facts.mtasts import StrictTransport
+    from conformance.facts.mtasts import StrictPolicy, StrictTransport
 
 
 @check(
@@ -28,6 +28,74 @@ def test_mtasts_record(strict_transport: StrictTransport) -> None:
     assert not faults, seen(listed(faults, joint="; "))
     published = strict_transport.published
     assert published.records, seen(published.absence, at_most="info")
+
+
+@check(
+    "RFC8461 3.3: must",
+    "RFC8461 3.2: should",
+    fix=(
+        "Serve the policy at https://mta-sts.{domain.name}/.well-known/mta-sts.txt: 200 and no redirection, "
+        "Content-Type: text/plain, under a certificate of a public authority for mta-sts.{domain.name}."
+    ),
+)
+def test_mtasts_policy(strict_policy: StrictPolicy) -> None:
+    """The MTA-STS policy that a record announces can be fetched as senders fetch it.
+
+    Senders that cannot get it deliver as if there were none.
+    """
+    faults = strict_policy.faults
+    assert not faults, seen("; ".join(faults))
+    other = strict_policy.other_type
+    assert not other, seen(f"{strict_policy.page.url} has the media type {quoted(other)}", at_most="should")
+
+
+@check(
+    "RFC8461 3.2: must",
+    fix=(
+        "Write the policy of {domain.name} as lines: version: STSv1; mode: enforce (or testing, none); "
+        "mx: <name> for each mail exchanger; max_age: 1209600 (seconds, at most 31557600)."
+    ),
+)
+def test_mtasts_fields(strict_policy: StrictPolicy) -> None:
+    """The MTA-STS policy has its version, a mode, an age of at most a year, and mail exchangers.
+
+    A policy that is not valid is taken for none; one that is soon forgotten protects little.
+    """
+    policy = strict_policy.policy
+    assert not policy.problems, seen(listed(policy.problems, joint="; "))
+    assert not policy.notes, seen(listed(policy.notes, joint="; "), at_most="info")
+
+
+@check(
+    "RFC8461 4.1: must",
+    fix=(
+        "Add a line mx: <name> to the policy for each mail exchanger of {domain.name} (*. stands for one label), "
+        "and give the record another id."
+    ),
+)
+def test_mtasts_mx_match(strict_policy: StrictPolicy) -> None:
+    """The MTA-STS policy names every mail exchanger of the domain.
+
+    Senders deliver to no other when the mode is enforce; mail waits, and comes back at last.
+    """
+    left_out = strict_policy.left_out
+    policy = strict_policy.valid
+    text = f"the policy ({policy.mode}) names {listed(map(quoted, policy.mx))}, but not {listed(map(quoted, left_out))}"
+    assert not left_out, seen(text, at_most="must" if policy.mode == "enforce" else "should")
+
+
+@check(
+    "NCSC: info",
+    "RFC8461 5: info",
+    fix="Set mode: enforce in the policy of {domain.name} once reports show no failures, and give its record another id.",
+)
+def test_mtasts_mode(strict_policy: StrictPolicy) -> None:
+    """The MTA-STS policy is enforced.
+
+    Until then senders deliver without TLS too, and only report it.
+    """
+    policy = strict_policy.valid
+    assert policy.mode == "enforce", seen(f"mode: {policy.mode}")
 
 
 @check(

@@ -112,7 +112,9 @@ async def _gather(
         trier = await ends.enter_async_context(_trier(wanted, fleet, store, limits, gathering, resolver))
         authorities = await ends.enter_async_context(_authorities(limits)) if limits.authoritative else None
         store.authoritative = gathering.authoritative = limits.authoritative
-        live = Live(store, resolver, await _prober(limits, resolver) if dials else None, trier, authorities)
+        prober = await _prober(limits, resolver) if dials else None
+        fetcher = None if limits.probe == "none" else _fetcher(limits, resolver)
+        live = Live(store, resolver, prober, trier, authorities, fetcher)
         work = asyncio.gather(*(_build(one, live, fleet, gathering) for one in wanted))
         watcher = asyncio.create_task(_watch(store, resolver, trier, progress))
         try:
@@ -165,6 +167,12 @@ async def _prober(limits: Limits, resolver: Any) -> Any:
         sessions=limits.smtp_sessions,
         resolve=_resolving(resolver) if limits.resolvers or limits.overlays else None,
     )
+
+
+def _fetcher(limits: Limits, resolver: Any) -> Any:
+    from conformance.facts.web import Fetcher
+
+    return Fetcher(_resolving(resolver), timeout=limits.smtp_timeout)
 
 
 async def _own_name() -> str:

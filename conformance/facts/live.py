@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from conformance.facts import captured
 from conformance.facts.answer import Answer
 from conformance.facts.authorities import unasked
+from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.session import End, Session
 from conformance.facts.store import UNCHECKED, Store, canonical, directly, key_of
 from conformance.facts.trial import State, Trial
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
     from conformance.facts.campaign import Trier
     from conformance.facts.dns import Resolver
     from conformance.facts.smtp import Prober
+    from conformance.facts.web import Fetcher
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Live:
-    """An asker over a resolver, a prober and what makes hosts send.
+    """An asker over a resolver, a prober, what makes hosts send, and what fetches policies.
 
     ``prober`` is None where no SMTP session may be opened, ``trier`` where nobody is made to send, ``authorities``
-    where authoritative servers are not asked.
+    where authoritative servers are not asked, ``fetcher`` where no web server is.
     """
 
     def __init__(
@@ -39,13 +41,16 @@ class Live:
         prober: Prober | None,
         trier: Trier | None = None,
         authorities: Authorities | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.store = store
         self._authorities = authorities
         self._resolver = resolver
         self._prober = prober
         self._trier = trier
+        self._fetcher = fetcher
         self._dns: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._web: dict[str, asyncio.Task[Page]] = {}
         self._smtp: dict[str, asyncio.Task[Session]] = {}
         self._trials: dict[tuple[str, str, str], asyncio.Task[Trial]] = {}
 
@@ -86,6 +91,12 @@ class Live:
             return known
         return await _once(self._smtp, listener.id, lambda: self._dial(listener))
 
+    async def web(self, place: Place) -> Page:
+        """Fetch a policy, once for each host."""
+        if (known := self.store.pages.get(place.host)) is not None:
+            return known
+        return await _once(self._web, place.host, lambda: self._fetch(place))
+
     async def trial(self, probe: Probe, name: str) -> Trial:
         """Make a stream send, once for each recipe and source address; what was captured before is read."""
         key = key_of(probe, name)
@@ -125,6 +136,14 @@ class Live:
             session = await self._prober.session(listener)
         self.store.sessions[listener.id] = session
         return session
+
+    async def _fetch(self, place: Place) -> Page:
+        if self._fetcher is None:
+            page = Page(place.host, Fetched.SKIPPED, error="this run fetches no policy (probe level none)")
+        else:
+            page = await self._fetcher.fetch(place)
+        self.store.pages[place.host] = page
+        return page
 
     async def _try(self, probe: Probe, name: str) -> Trial:
         key = key_of(probe, name)

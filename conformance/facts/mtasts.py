@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from conformance.facts.answer import Answer
+from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.policyrecord import PolicyRecord
+from conformance.facts.reverse import Forward, forward_of
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable
 from conformance.reading import mtasts
+from conformance.reading.excerpt import quoted
 from conformance.reading.orgdomain import registrable
 
 _parse = lru_cache(maxsize=1024)(mtasts.parse)
+_parse_policy = lru_cache(maxsize=1024)(mtasts.parse_policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class StrictTransport:
             raise NotApplicable(f"{self.domain.name} has no usable record of MTA-STS, see mtasts.record")
         return record
 
+    def need_record(self) -> None:
+        """Raise NotApplicable without a record that senders use, and Undetermined."""
+        _ = self.record
+
     @property
     def parent_record(self) -> str:
         """The record of the parent, for a domain that takes mail; empty without one. Raises Undetermined.
@@ -63,3 +71,70 @@ async def strict_transport(ask: Asker, domain: Domain) -> StrictTransport:
     )
     published = PolicyRecord(own, mx, mtasts.is_record, mtasts.near_miss)
     return StrictTransport(domain, published, parent if above else "", above[0] if above else None)
+
+
+@dataclass(frozen=True, slots=True)
+class StrictPolicy:
+    """The policy that a domain serves, with the mail exchangers that it has to name (RFC 8461 section 3.2)."""
+
+    transport: StrictTransport
+    forward: Forward
+    page: Page
+
+    @property
+    def faults(self) -> list[str]:
+        """Why senders get no policy. Raises Undetermined when it was not seen whether they do."""
+        page = self.page.known()
+        match page.state:
+            case Fetched.NO_ADDRESS:
+                return [f"{page.host} has no address ({self.forward.describe()})"]
+            case Fetched.PRIVATE:
+                return [f"{page.host} leads to {page.error}"]
+            case Fetched.DISTRUSTED:
+                return [f"the certificate at {page.host} was not verified: {page.error}"]
+        if page.status != 200:
+            to = f", to {quoted(page.location)}: senders follow no redirection" if page.location else ""
+            return [f"{page.url} answered {page.status}{to}"]
+        return [f"{page.url} is larger than {mtasts.LARGEST} octets"] if page.cut else []
+
+    @property
+    def other_type(self) -> str:
+        """The media type, where it is not text/plain; empty where it is. Raises Undetermined."""
+        kind = self.page.known().media_type
+        return "" if kind.partition(";")[0].strip().lower() == "text/plain" else kind or "none"
+
+    @property
+    def policy(self) -> mtasts.Policy:
+        """The policy as it is written. Raises Undetermined, and NotApplicable when senders get none."""
+        if self.faults:
+            raise NotApplicable(f"senders get no policy of {self.transport.domain.name}, see mtasts.policy")
+        return _parse_policy(self.page.body)
+
+    @property
+    def valid(self) -> mtasts.Policy:
+        """The policy as senders use it. Raises Undetermined, and NotApplicable when they cannot."""
+        policy = self.policy
+        if policy.problems:
+            raise NotApplicable(f"the policy of {self.transport.domain.name} is not valid, see mtasts.fields")
+        return policy
+
+    @property
+    def left_out(self) -> list[str]:
+        """Mail exchangers that the policy does not name. Raises Undetermined, and NotApplicable for mode none."""
+        policy, mx = self.valid, self.transport.published.mx
+        if policy.mode == "none":
+            raise NotApplicable("the mode of the policy is none")
+        hosts = [host for _, host in mx.exchanges] or [mx.name]
+        if hosts == ["."]:
+            raise NotApplicable(f"{mx.name} has a null MX")
+        return [host for host in dict.fromkeys(hosts) if not policy.allows(host)]
+
+
+async def strict_policy(ask: Asker, domain: Domain) -> StrictPolicy:
+    """Fetch the policy of a domain that announces one. Raises NotApplicable and Undetermined for any other."""
+    transport = await strict_transport(ask, domain)
+    transport.need_record()
+    host = f"mta-sts.{domain.name}"
+    place = Place(host, domain.policy_host, domain.policy_port)
+    forward, page = await asyncio.gather(forward_of(ask, host), ask.web(place))
+    return StrictPolicy(transport, forward, page)

@@ -128,6 +128,7 @@ FACTS: Mapping[str, Fact] = {
     "dmarc_skipped": Fact(dmarcaround.skipped_parents, of=_author),
     "mail_domains": Fact(domain.mail_domains),
     "strict_transport": Fact(mtasts.strict_transport),
+    "strict_policy": Fact(mtasts.strict_policy),
     "tls_reporting": Fact(tlsrpt.tls_reporting),
     "report_hosts": Fact(tlsrpt.report_hosts),
     "parked_spf": Fact(spf.spf_records, of=_senders),

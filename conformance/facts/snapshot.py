@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from conformance.facts.answer import Answer
+from conformance.facts.page import Page
 from conformance.facts.session import Session
 from conformance.facts.store import Store
 from conformance.facts.trial import Trial
@@ -46,6 +47,7 @@ class Snapshot:
     answers: tuple[Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
+    pages: tuple[Page, ...] = ()
 
     def store(self) -> Store:
         """Return the observations as a store."""
@@ -54,6 +56,7 @@ class Snapshot:
             store.add(answer)
         store.sessions.update((session.id, session) for session in self.sessions)
         store.trials.update((trial.key, trial) for trial in self.trials)
+        store.pages.update((page.host, page) for page in self.pages)
         return store
 
     def gathering(self) -> Gathering:
@@ -110,6 +113,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         answers=tuple(store.answers.values()),
         sessions=tuple(store.sessions.values()),
         trials=tuple(store.trials.values()),
+        pages=tuple(store.pages.values()),
     )
     return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
 

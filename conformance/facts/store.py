@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from conformance.facts.answer import Answer, Status
+from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.session import End, Session
 from conformance.facts.trial import State, Trial
 from conformance.fleet.model import Listener, Probe
@@ -58,6 +59,10 @@ class Asker(Protocol):
         """Hold one session with a listener."""
         ...
 
+    async def web(self, place: Place) -> Page:
+        """Fetch the policy that a host serves."""
+        ...
+
     async def trial(self, probe: Probe, name: str) -> Trial:
         """Make a stream send as the recipe ``name`` has it, once."""
         ...
@@ -74,6 +79,7 @@ class Store:
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     trials: dict[tuple[str, str, str], Trial] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
 
     servers: set[str] = field(default_factory=set)
     """Name servers that answered a question: found, or not there."""
@@ -95,6 +101,7 @@ class Store:
                 store.add(answer)
         store.sessions = {name: one for name, one in self.sessions.items() if one.end is End.COMPLETE}
         store.trials = {key: one for key, one in self.trials.items() if one.state is State.WATCHED}
+        store.pages = {host: one for host, one in self.pages.items() if one.state is Fetched.ANSWERED}
         return store
 
     def sort(self) -> None:
@@ -102,6 +109,7 @@ class Store:
         self.answers = dict(sorted(self.answers.items()))
         self.sessions = dict(sorted(self.sessions.items()))
         self.trials = dict(sorted(self.trials.items()))
+        self.pages = dict(sorted(self.pages.items()))
 
 
 class Recorded:
@@ -140,6 +148,13 @@ class Recorded:
             return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.UNASKED, error=text)
         self.asked.append(f"smtp:{listener.id}")
         return session
+
+    async def web(self, place: Place) -> Page:
+        """Return the stored policy; one that was never asked for is undetermined."""
+        if (page := self.store.pages.get(place.host)) is None:
+            return Page(place.host, Fetched.UNASKED, error="not among the gathered facts")
+        self.asked.append(f"web:{place.host}")
+        return page
 
     async def trial(self, probe: Probe, name: str) -> Trial:
         """Return the stored trial; one that was never made is undetermined."""

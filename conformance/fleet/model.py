@@ -144,6 +144,7 @@ class Domain:
     ``name``, ``envelope`` and selector domains are A-labels in lower case without a final dot.
     ``spf_all``, ``dmarc_p`` are the sets of values the owner accepts; empty means no wish beyond the rules.
     ``dmarc_ruf``: addresses in lower case. ``lists``: people write to mailing lists from it.
+    ``policy_host`` and ``policy_port`` say where the MTA-STS policy is fetched; empty: where DNS leads.
     """
 
     name: str
@@ -159,6 +160,8 @@ class Domain:
     dmarc_rua: str | None = None
     dmarc_ruf: tuple[str, ...] = ()
     lists: bool = False
+    policy_host: str = ""
+    policy_port: int = 443
     hosts: tuple[str, ...] = ()
     origin: Origin | None = None
 

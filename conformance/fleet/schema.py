@@ -96,6 +96,13 @@ class Dmarc(Part):
     ruf: Texts = Field(default=[], description="Addresses that failure reports may go to.")
 
 
+class MtaSts(Part):
+    """Where the MTA-STS policy of a domain is fetched, where DNS leads elsewhere than to the place to ask."""
+
+    connect_to: Word | None = Field(None, description="Where mta-sts.DOMAIN is dialled; default: where DNS leads.")
+    dial_port: Port = Field(443, description="Its port.")
+
+
 class DomainEntry(Part):
     """A domain of the catalogue."""
 
@@ -105,6 +112,7 @@ class DomainEntry(Part):
     spf: Spf = Spf()
     dmarc: Dmarc = Dmarc()
     lists: bool = Field(False, description="People write to mailing lists from it.")
+    mta_sts: MtaSts = MtaSts.model_validate({})
     no_mail: bool = Field(False, description="Never sends mail.")
 
 
@@ -263,6 +271,7 @@ _MAPPINGS: dict[str, type[Part]] = {
     "dkim": Dkim,
     "spf": Spf,
     "dmarc": Dmarc,
+    "mta_sts": MtaSts,
     "submission": SubmissionEntry,
     "streams": StreamEntry,
     "waive": WaiveEntry,
