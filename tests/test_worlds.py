@@ -12,15 +12,16 @@ import pytest
 
 from conformance.catalogue import checks
 from conformance.lab.runtime import serve_world
-from conformance.lab.spec import parse_listener
+from conformance.lab.spec import parse_listener, parse_policy
 from tests import worlds
 
 
 def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[dict[str, Any]]]:
     """Run the checks against a world. Returns exit status and results."""
     listeners = [parse_listener(one) for one in world.listeners]
-    with serve_world(world.zones, listeners, world.faults, world.servers) as served:
-        (folder / "hosts.yml").write_text(world.inventory(dict(served.ports), folder))
+    policies = [parse_policy(one) for one in world.policies]
+    with serve_world(world.zones, listeners, world.faults, world.servers, policies) as served:
+        (folder / "hosts.yml").write_text(world.inventory(dict(served.ports), folder, served.policy_port))
         world.captured(folder)
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]

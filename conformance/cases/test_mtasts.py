@@ -87,7 +87,7 @@ def test_mtasts_mx_match(strict_policy: StrictPolicy) -> None:
 @check(
     "NCSC: info",
     "RFC8461 5: info",
-    fix="Set mode: enforce in the policy of {domain.name} once reports show no failures, and give its record another id.",
+    fix="Set mode: enforce in the policy of {domain.name} once reports show no failures; give its record another id.",
 )
 def test_mtasts_mode(strict_policy: StrictPolicy) -> None:
     """The MTA-STS policy is enforced.

@@ -44,7 +44,7 @@ from conformance.lab.sending.mta import Lookup, Mta, resolver
 from conformance.lab.sending.submission import serve as serve_submission
 from conformance.lab.smtpd import MAX_CONTACTS, Contact, Running, deaf
 from conformance.lab.smtpd import serve as serve_listener
-from conformance.lab.spec import HostSpec, LabSpec, ListenerSpec, SpecError, parse_lab
+from conformance.lab.spec import HostSpec, LabSpec, ListenerSpec, PolicySpec, SpecError, parse_lab
 from conformance.receiver.sts import Policies
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ async def _serve_lab(
     for listener in (listener for host in spec.host for listener in host.listeners):
         for address in () if listener.submission else listener.addresses:
             await services.add_listener(listener, str(address), listener.port)
+    if spec.policy_server:
+        await services.add_policies(spec.policy, str(spec.policy_server), 443)
     report.write(_READY)
     report.close()
     await over.wait()
@@ -312,6 +314,15 @@ class _Services:
         self._running.append(running)
         return running.port
 
+    async def add_policies(self, policies: Sequence[PolicySpec], host: str, port: int) -> int:
+        """Serve MTA-STS policies at an address and return the port. Raises OSError."""
+        from conformance.lab.policies import PolicyServer
+
+        server = PolicyServer(policies, self.certificates)
+        opened = await server.listen(host, port)
+        self._running.append(server)
+        return opened
+
     async def close(self) -> None:
         """Stop serving and wait until every session has ended."""
         for running in (*self._running, *self._senders):
@@ -330,6 +341,8 @@ class World:
     resolver: str
     ports: Mapping[tuple[str, int], int]
     ca_file: Path
+    policy_port: int
+    """Where MTA-STS policies are served on 127.0.0.1."""
     _services: _Services
     _loop: asyncio.AbstractEventLoop
 
@@ -368,6 +381,7 @@ def serve_world(
     listeners: Sequence[ListenerSpec] = (),
     faults: Sequence[str] = (),
     servers: Mapping[str, Mapping[str, Any]] | None = None,
+    policies: Sequence[PolicySpec] = (),
 ) -> Iterator[World]:
     """Serve zones (origin to text) and listeners on loopback, at free ports, from a thread.
 
@@ -385,7 +399,8 @@ def serve_world(
             port, ports = _in_loop(loop, _open_world(services, zones, listeners, faults))
             for address, one in (servers or {}).items():
                 _in_loop(loop, services.add_authority(address, port, one["zones"], one["faults"]))
-            yield World(f"127.0.0.1:{port}", ports, ca_file, services, loop)
+            policy_port = _in_loop(loop, services.add_policies(policies, "127.0.0.1", 0))
+            yield World(f"127.0.0.1:{port}", ports, ca_file, policy_port, services, loop)
         finally:
             _in_loop(loop, services.close())
             loop.call_soon_threadsafe(loop.stop)

@@ -160,6 +160,20 @@ class HostSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """An MTA-STS policy as a web server gives it: ``[[policy]]`` in hosts.toml; ``domain`` ``*``: of all others."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    domain: str
+    text: Octets = ""
+    status: int = 200
+    media_type: str = "text/plain"
+    location: str = ""
+    certificate: Literal["good", "expired", "wrong-name", "self-signed", "unknown-ca"] = "good"
+
+
+@dataclass(frozen=True, slots=True)
 class LabSpec:
     """The whole of hosts.toml.
 
@@ -182,6 +196,9 @@ class LabSpec:
     probe_domain: str = ""
     pace: float = 1.0
     host: tuple[HostSpec, ...] = ()
+    policy: tuple[PolicySpec, ...] = ()
+    policy_server: IPv4Address | None = None
+    """Where policies are served."""
 
     def __post_init__(self) -> None:
         for address in self.addresses:
@@ -197,6 +214,7 @@ class LabSpec:
             *self.silent_nameservers,
             *([self.prober] if self.prober else []),
             *([self.receiver] if self.receiver else []),
+            *([self.policy_server] if self.policy_server else []),
         )
         hosts = (address for host in self.host for address in host.addresses)
         listeners = (address for host in self.host for spec in host.listeners for address in spec.addresses)
@@ -207,6 +225,11 @@ class LabSpec:
 def parse_listener(mapping: Mapping[str, Any], where: str = "listener") -> ListenerSpec:
     """Return the listener that a TOML or YAML table describes. Raises SpecError, naming ``where`` and the key."""
     return _parse(ListenerSpec, mapping, where)
+
+
+def parse_policy(mapping: Mapping[str, Any], where: str = "policy") -> PolicySpec:
+    """Return the policy that a YAML table describes. Raises SpecError, naming ``where`` and the key."""
+    return _parse(PolicySpec, mapping, where)
 
 
 def parse_lab(mapping: Mapping[str, Any], where: str = "hosts.toml") -> LabSpec:

@@ -74,13 +74,16 @@ class World:
     passes: Any = ()
     never_applicable: tuple[str, ...] = ()
     exit: int | None = None
+    policies: list[dict[str, Any]] = field(default_factory=list)
 
-    def inventory(self, ports: dict[tuple[str, int], int], folder: Path) -> str:
-        """Return the inventory as JSON, which is YAML; listeners are dialled where the world serves them.
+    def inventory(self, ports: dict[tuple[str, int], int], folder: Path, policy_port: int = 1) -> str:
+        """Return the inventory as JSON, which is YAML; listeners and policies are asked where the world serves them.
 
         What streams sent lies captured in ``folder``.
         """
-        prefixed = {"mailconform_domains": self.domains, "mailconform_role": "mta_out"}
+        there = {"connect_to": "127.0.0.1", "dial_port": policy_port}
+        domains = {name: {"mta_sts": there, **(entry or {})} for name, entry in self.domains.items()}
+        prefixed = {"mailconform_domains": domains, "mailconform_role": "mta_out"}
         prefixed |= {f"mailconform_{key}": value for key, value in self.vars.items()}
         hosts = {name: self._host(name, values, ports, folder) for name, values in self.hosts.items()}
         return json.dumps({"all": {"vars": prefixed, "hosts": hosts}})
