@@ -97,18 +97,20 @@ class Fetcher:
 
         page = Page(place.host, Fetched.FAILED, target=target)
         shown = f"[{target}]" if ":" in target else target
+        request = httpx.Request(
+            "GET",
+            f"https://{shown}:{place.port}{PATH}",
+            headers={"Host": place.host, "Accept": "text/plain", "Accept-Encoding": "identity"},
+            extensions={"sni_hostname": place.host, "timeout": httpx.Timeout(self._timeout).as_dict()},
+        )
         try:
-            async with (
-                httpx.AsyncClient(verify=self._context, trust_env=False, timeout=self._timeout) as client,
-                client.stream(
-                    "GET",
-                    f"https://{shown}:{place.port}{PATH}",
-                    headers={"Host": place.host, "Accept": "text/plain", "Accept-Encoding": "identity"},
-                    extensions={"sni_hostname": place.host},
-                    follow_redirects=False,
-                ) as response,
-            ):
-                return await _read(page, response)
+            # A transport knows neither proxies nor redirections, and trips over no Location that is nonsense.
+            async with httpx.AsyncHTTPTransport(verify=self._context, trust_env=False) as transport:
+                response = await transport.handle_async_request(request)
+                try:
+                    return await _read(page, response)
+                finally:
+                    await response.aclose()
         except (httpx.HTTPError, OSError) as error:
             refused = _verification(error)
             if refused is not None:
