@@ -18,7 +18,7 @@ from conformance.facts.dnsbl import ListAnswers, Listings
 from conformance.facts.domain import MailDomain, MailDomains
 from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
-from conformance.facts.mtasts import StrictPolicy, StrictTransport
+from conformance.facts.mtasts import PolicyBefore, StrictPolicy, StrictTransport
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
@@ -317,6 +317,12 @@ def strict_transport(gathered: Gathered, domain: Domain) -> StrictTransport:
 def strict_policy(gathered: Gathered, domain: Domain) -> StrictPolicy:
     """The MTA-STS policy that the domain serves; not applicable when it announces none."""
     return cast(StrictPolicy, gathered("strict_policy", domain))
+
+
+@pytest.fixture
+def policy_before(earlier: Store | None, strict_policy: StrictPolicy) -> PolicyBefore:
+    """The MTA-STS policy and its record in the last run; not applicable where they are not known."""
+    return strict_policy.before(earlier)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from conformance.check import check, listed, seen
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
-    from conformance.facts.mtasts import StrictPolicy, StrictTransport
+    from conformance.facts.mtasts import PolicyBefore, StrictPolicy, StrictTransport
 
 
 @check(
@@ -96,6 +96,22 @@ def test_mtasts_mode(strict_policy: StrictPolicy) -> None:
     """
     policy = strict_policy.valid
     assert policy.mode == "enforce", seen(f"mode: {policy.mode}")
+
+
+@check(
+    "RFC8461 3.1: must",
+    "RFC8461 8.1: must",
+    fix='Give the record another id: _mta-sts.{domain.name}. IN TXT "v=STSv1; id=<a new one, such as the time>".',
+)
+def test_mtasts_id_change(strict_policy: StrictPolicy, policy_before: PolicyBefore) -> None:
+    """The record has another id whenever the MTA-STS policy has changed since the last run.
+
+    Senders keep the policy that they know for as long as the id stays: they never see the new one.
+    """
+    stale = strict_policy.changed_since(policy_before) and strict_policy.transport.record.id == policy_before.id
+    assert not stale, seen(
+        f"the policy is another one than in the last run, and id={policy_before.id} is still the same"
+    )
 
 
 @check(

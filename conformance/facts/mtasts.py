@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
 
-from conformance.facts.answer import Answer
+from conformance.facts.answer import Answer, Status
 from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.policyrecord import PolicyRecord
 from conformance.facts.reverse import Forward, forward_of
-from conformance.facts.store import Asker
+from conformance.facts.store import Asker, Store
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable
 from conformance.reading import mtasts
@@ -60,6 +60,14 @@ class StrictTransport:
             raise NotApplicable(f"{self.domain.name} has a record of its own")
         self.published.need_mail()
         return next((text for text in self.above.joined if mtasts.is_record(text)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBefore:
+    """The policy of a domain in an earlier run, with the id that its record had."""
+
+    id: str
+    body: str
 
 
 async def strict_transport(ask: Asker, domain: Domain) -> StrictTransport:
@@ -119,6 +127,28 @@ class StrictPolicy:
         return policy
 
     @property
+    def lines(self) -> list[str]:
+        """What the policy says, whatever its line ends and blank lines. Raises as ``policy``."""
+        _ = self.policy
+        return _lines(self.page.body)
+
+    def before(self, earlier: Store | None) -> PolicyBefore:
+        """Return the policy that an earlier run saw. Raises NotApplicable where it saw none with one record."""
+        question = self.transport.published.answer
+        answer = earlier.answers.get((question.name, question.rdtype)) if earlier else None
+        page = earlier.pages.get(self.page.host) if earlier else None
+        if answer is None or answer.status is not Status.FOUND or page is None or page.status != 200 or page.cut:
+            raise NotApplicable("no earlier run tells the policy")
+        records = [text for text in answer.joined if mtasts.is_record(text)]
+        if len(records) != 1:
+            raise NotApplicable("the earlier run saw no record that counts")
+        return PolicyBefore(_parse(records[0]).id, page.body)
+
+    def changed_since(self, before: PolicyBefore) -> bool:
+        """Whether the policy says something else than then. Raises as ``policy``."""
+        return self.lines != _lines(before.body)
+
+    @property
     def left_out(self) -> list[str]:
         """Mail exchangers that the policy does not name. Raises Undetermined, and NotApplicable for mode none."""
         policy, mx = self.valid, self.transport.published.mx
@@ -128,6 +158,10 @@ class StrictPolicy:
         if hosts == ["."]:
             raise NotApplicable(f"{mx.name} has a null MX")
         return [host for host in dict.fromkeys(hosts) if not policy.allows(host)]
+
+
+def _lines(body: str) -> list[str]:
+    return [line.strip() for line in body.splitlines() if line.strip()]
 
 
 async def strict_policy(ask: Asker, domain: Domain) -> StrictPolicy:

@@ -67,6 +67,8 @@ class World:
     """Further name servers on loopback, by address, with what they say otherwise: zones, faults."""
     earlier: dict[str, list[str]] = field(default_factory=dict)
     """What the last run saw: texts by question; none for a run that nothing came before."""
+    earlier_policies: dict[str, str] = field(default_factory=dict)
+    """MTA-STS policies that the last run saw, by domain."""
     trials: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
@@ -91,6 +93,7 @@ class World:
     def remembered(self, top: Path) -> None:
         """Write the facts of an earlier run where the last run leaves them."""
         from conformance.facts.answer import Answer, Status
+        from conformance.facts.page import Fetched, Page
         from conformance.facts.snapshot import Gathering, dump
         from conformance.facts.store import Store
 
@@ -98,7 +101,11 @@ class World:
         for question, texts in self.earlier.items():
             name, rdtype = question.split()
             status = Status.FOUND if texts else Status.ABSENT
-            store.add(Answer(name, rdtype, status, "NOERROR" if texts else "NXDOMAIN", tuple(texts)))
+            records = tuple((text,) if rdtype == "TXT" else text for text in texts)
+            store.add(Answer(name, rdtype, status, "NOERROR" if texts else "NXDOMAIN", records))
+        for domain, text in self.earlier_policies.items():
+            host = f"mta-sts.{domain}"
+            store.pages[host] = Page(host, Fetched.ANSWERED, 200, body=text)
         (top / "before").mkdir(parents=True)
         (top / "before" / "facts.json").write_text(dump(store, Gathering("2026-01-01T00:00:00+00:00")))
         (top / "latest").symlink_to("before")
