@@ -1,0 +1,84 @@
+"""Records compiled to networks say what pyspf says, of every address."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.facts.answer import Answer, Status
+from conformance.facts.spfcheck import check_host
+from conformance.facts.spfcompiled import compiled
+from conformance.facts.spfmatrix import row
+from conformance.facts.spftree import tree
+from conformance.facts.store import Recorded, Store
+from conformance.fleet.model import Address, Domain
+
+TERMS = st.one_of(
+    st.builds("{}ip4:192.0.2.{}/{}".format, st.sampled_from(["", "-", "~"]), st.integers(0, 255), st.integers(24, 32)),
+    st.sampled_from(["a", "-a/28", "mx", "~mx/26", "include:i.example", "?include:i.example", "-include:i.example",
+                     "all", "ip6:2001:db8::/32", "~all", "a:none.example", "redirect=i.example"]),
+)  # fmt: skip
+
+
+def recorded(text: str, inner: str = "v=spf1 -all") -> Recorded:
+    """Return what was gathered of d.example and of what its records lead to."""
+    kept = Store()
+    kept.add(Answer("d.example", "TXT", Status.FOUND, "NOERROR", ((text,),)))
+    kept.add(Answer("i.example", "TXT", Status.FOUND, "NOERROR", ((inner,),)))
+    for name in ("d.example", "i.example"):
+        kept.add(Answer(name, "MX", Status.FOUND, "NOERROR", ((10, "m.example"),)))
+        kept.add(Answer(name, "A", Status.FOUND, "NOERROR", ("192.0.2.77",)))
+        kept.add(Answer(name, "AAAA", Status.ABSENT, "NOERROR"))
+    kept.add(Answer("m.example", "A", Status.FOUND, "NOERROR", ("192.0.2.90", "192.0.2.200")))
+    kept.add(Answer("m.example", "AAAA", Status.FOUND, "NOERROR", ("2001:db8::9",)))
+    for rdtype in ("A", "AAAA"):
+        kept.add(Answer("none.example", rdtype, Status.ABSENT, "NXDOMAIN"))
+    return Recorded(kept)
+
+
+async def both(ask: Recorded, text: str) -> tuple[str, str] | None:
+    """Return what the compiled record and pyspf say of an address; None where networks do not say all."""
+    ip = ip_address(text)
+    record = (await compiled(ask, await tree(ask, "d.example"))).get(ip.version)
+    if record is None:
+        return None
+    said = await check_host(ask, ip, "x@d.example", "h.example")
+    return record.check(ip).result, said.result
+
+
+@settings(deadline=None)
+@given(st.lists(TERMS, max_size=6), st.lists(TERMS, max_size=4), st.integers(0, 255))
+def test_compiled_is_what_pyspf_says(outer: list[str], inner: list[str], host: int) -> None:
+    ask = recorded(" ".join(["v=spf1", *outer]), " ".join(["v=spf1", *inner]))
+    for ip in (f"192.0.2.{host}", f"2001:db8::{host:x}", "198.51.100.1"):
+        said = asyncio.run(both(ask, ip))
+        assert said is None or said[0] == said[1], (ip, outer, inner)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["v=spf1 ptr -all", "v=spf1 exists:d.example -all", "v=spf1 include:%{d}.example -all", "v=spf1 ip4:1 -all",
+     "v=spf1 include:d.example -all", "v=spf1 include:unasked.example -all", "no record"],
+)  # fmt: skip
+def test_what_networks_do_not_say_is_left_to_pyspf(text: str) -> None:
+    assert asyncio.run(both(recorded(text), "192.0.2.1")) is None
+
+
+def test_a_row_names_the_term_and_counts_who_else_passes() -> None:
+    ask = recorded("v=spf1 ip4:192.0.2.0/30 include:i.example -all", "v=spf1 ip4:192.0.2.64/26 -all")
+    own = [Address("mx1", ip_address(text), "h.example") for text in ("192.0.2.1", "192.0.2.65", "198.51.100.1")]
+    made = asyncio.run(row(ask, Domain("d.example"), own))
+    assert [(cell.result, cell.term, cell.path) for cell in made.cells.values()] == [
+        ("pass", "ip4:192.0.2.0/30", ("d.example",)),
+        ("pass", "ip4:192.0.2.64/26", ("d.example", "i.example")),
+        ("fail", "-all", ("d.example",)),
+    ]
+    assert [(one.record, one.v4, one.v6) for one in made.others] == [
+        ("d.example", 3, 0),
+        ("d.example > i.example", 63, 0),
+    ]
+    assert made.by_networks == (4, 6)
