@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.facts.spfcheck import check_host
-from conformance.facts.spfcompiled import Compiled, Span, compiled
+from conformance.facts.spfcompiled import Compiled, compiled
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Domain, IPAddress
