@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,8 @@ def spf(domain: str, **given: Any) -> None:
 
     Last comes who else is authorised: addresses that no host of the inventory has, by the term that names them.
     """
+    import asyncio
+
     from conformance.report.text import clip
 
     fleet = read_fleet(given)
