@@ -85,7 +85,8 @@ def _matrix(row: Row, addresses: Sequence[Address]) -> Iterator[str]:
 
     counts = Counter(cell.result or "unknown" for cell in row.cells.values())
     total = ", ".join(f"{number} {result}" for result, number in counts.most_common())
-    yield f"{plural(_cost(row.root), 'look-up')} in the worst case, 10 are allowed. Addresses of the fleet: {total or 'none'}"
+    cost = plural(_cost(row.root), "look-up")
+    yield f"{cost} in the worst case, 10 are allowed. Addresses of the fleet: {total or 'none'}"
     for address in addresses:
         cell = row.cells[address.ip]
         where = f" of {' > '.join(cell.path)}" if cell.path else ""
