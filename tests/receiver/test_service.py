@@ -350,3 +350,38 @@ def test_a_receiver_that_is_down_is_said(receiver: Receiver, monkeypatch: pytest
                 await asked.announce()
 
     asyncio.run(go())
+
+
+def test_policies_are_served_beside_those_who_collect_with_a_certificate_of_their_own(receiver: Receiver) -> None:
+    host, authority, trust = f"mta-sts.sts-enforce.{DOMAIN}", trustme.CA(), ssl.create_default_context()
+    authority.issue_cert(host).private_key_and_cert_chain_pem.write_to_path(str(receiver.folder / "policies.pem"))
+    authority.configure_trust(trust)
+    both = f'"{receiver.folder}/policies.pem"'
+    part = f'[policies]\ncertificate = {both}\nkey = {both}\nplain = {{addresses = ["127.0.4.3"]}}\n'
+    receiver.config.write_text(receiver.config.read_text() + part)
+    secret = receiver.client()
+
+    def fetched() -> bytes:
+        plain = socket.create_connection(receiver.ports["https"][0], PATIENCE)
+        with trust.wrap_socket(plain, server_hostname=host) as connection, connection.makefile("rb") as answer:
+            connection.sendall(f"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            return answer.read()
+
+    async def go() -> None:
+        async with receiver.remote(secret) as asked:
+            assert {"sts-enforce", "sts-plain"} <= set((await asked.announce()).routes)
+            (address,) = await asked.open("accept", "sts-plain")
+            assert b"mx: mx1.conform.example.net\r\n" in await asyncio.to_thread(fetched)
+            with smtplib.SMTP(*receiver.ports["smtp"][-1], timeout=PATIENCE) as client:
+                client.ehlo("mx.example.com")
+                assert not client.has_extn("starttls")
+                client.sendmail("a@example.com", [address], "Subject: clear\r\n\r\nx\r\n")
+            (capture,) = await asked.wait([token_of(address)], PATIENCE, lambda found: bool(subjects(found)))
+            assert capture.exchange == f"mx-plain.{DOMAIN}"
+            assert capture.tokens == (token_of(address),)
+
+    with receiver.running():
+        asyncio.run(go())
+        assert receiver.stop() == 0
+    done = receiver.command("check-config", "--config", str(receiver.config))
+    assert f"policies.pem does not cover mta-sts.sts-mismatch.{DOMAIN}" in done.stdout + done.stderr
