@@ -97,7 +97,7 @@ def test_a_new_area_for_each_kind_of_subject(checkout: Path, monkeypatch: pytest
         ("ptr.Exists", "address", "is no id"),
         ("../ptr.exists", "address", "is no id"),
         ("ptr", "address", "is no id"),
-        (RULE, "host", "there are address, domain"),
+        (RULE, "host", "there are address, blocklist, domain"),
     ],
 )
 def test_what_cannot_be_begun(checkout: Path, monkeypatch: pytest.MonkeyPatch, rule: str, kind: str, why: str) -> None:

@@ -21,7 +21,7 @@ def test_a_run_asks_what_the_selected_checks_need_and_no_more(inside: Inside, wo
     assert ran.status == 0, ran.said
     assert "ptr.exists mx1.example.com/203.0.113.1" in ran.outcomes
     assert len(world.contacts()) == contacts
-    assert {query.rdtype for query in world.queries()[queries:]} <= {"PTR", "A", "AAAA", "TXT"}
+    assert {query.rdtype for query in world.queries()[queries:]} <= {"PTR", "A", "AAAA", "TXT", "NS", "SOA", "DS"}
     inside(inventories / "good.yml", "--rules=srv.*", "-p", "no:cacheprovider")
     assert len(world.contacts()) > contacts
 

@@ -22,6 +22,13 @@ BROKEN = {
 """Its milter signs before Postfix recodes and folds; those who may submit may write any From."""
 
 ADVISED = {
+    "dkim.key-t-s example.com/pf",
+    "dom.caa example.com",
+    "dom.dnssec example.com",
+    "dom.ipv6 example.com",
+    "dom.ns-health example.com",
+    "mtasts.record example.com",
+    "tlsrpt.record example.com",
     "dkim.headers pf1.example.com/news",
     "dkim.headers pf1.example.com/system",
     "dkim.oversign pf1.example.com/news",
