@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from conformance.catalogue import checks
-from conformance.lab.runtime import serve_world
 from conformance.lab.spec import parse_listener, parse_policy
+from conformance.lab.world import serve_world
 from tests import worlds
 
 

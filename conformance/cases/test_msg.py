@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, Undetermined, check, findings, listed, seen
-from conformance.reading import displayname, libraryview, scripts
+from conformance.reading import displayname, scripts, stdlibview
 from conformance.reading.encodedword import decode
 from conformance.reading.excerpt import quoted
 from conformance.reading.freemail import provider_of
@@ -88,7 +88,7 @@ def test_msg_from_valid(message: Message) -> None:
             assert is_qualified(domain) and known_tld(domain), seen(
                 f"{quoted(domain)} is no fully qualified domain in a delegated top-level domain"
             )
-        opinions = [why for one in found.mailboxes if (why := libraryview.address_fault(one.spec))]
+        opinions = [why for one in found.mailboxes if (why := stdlibview.address_fault(one.spec))]
         assert not opinions, seen(f"From: {quoted(field.text)}: {opinions[0]}", at_most="should")
         assert not found.groups, seen(f"From: {quoted(field.text)} is a group", at_most="should")
 

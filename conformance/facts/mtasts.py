@@ -13,7 +13,7 @@ from conformance.facts.reverse import Forward, forward_of
 from conformance.facts.store import Asker, Store
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable
-from conformance.reading import mtasts
+from conformance.reading import fields, mtasts
 from conformance.reading.excerpt import quoted
 from conformance.reading.orgdomain import registrable
 
@@ -59,7 +59,7 @@ class StrictTransport:
         if self.published.records:
             raise NotApplicable(f"{self.domain.name} has a record of its own")
         self.published.need_mail()
-        return next((text for text in self.above.joined if mtasts.is_record(text)), "")
+        return next((text for text in self.above.joined if fields.is_record(text, mtasts.VERSION)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ async def strict_transport(ask: Asker, domain: Domain) -> StrictTransport:
     mx, own, *above = await asyncio.gather(
         ask.dns(domain.name, "MX"), *(ask.dns(f"_mta-sts.{name}", "TXT") for name in names)
     )
-    published = PolicyRecord(own, mx, mtasts.is_record, mtasts.near_miss)
+    published = PolicyRecord(own, mx, mtasts.VERSION)
     return StrictTransport(domain, published, parent if above else "", above[0] if above else None)
 
 
@@ -139,7 +139,7 @@ class StrictPolicy:
         page = earlier.pages.get(self.page.host) if earlier else None
         if answer is None or answer.status is not Status.FOUND or page is None or page.status != 200 or page.cut:
             raise NotApplicable("no earlier run tells the policy")
-        records = [text for text in answer.joined if mtasts.is_record(text)]
+        records = [text for text in answer.joined if fields.is_record(text, mtasts.VERSION)]
         if len(records) != 1:
             raise NotApplicable("the earlier run saw no record that counts")
         return PolicyBefore(_parse(records[0]).id, page.body)

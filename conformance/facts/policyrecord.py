@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from conformance.facts.answer import Answer
 from conformance.outcome import NotApplicable
+from conformance.reading import fields
 from conformance.reading.excerpt import listed, quoted
 
 
@@ -17,13 +18,13 @@ class PolicyRecord:
     answer: Answer
     mx: Answer
     """The MX records of the domain: one that takes no mail needs no policy."""
-    is_record: Callable[[str], bool]
-    is_near_miss: Callable[[str], bool]
+    version: str
+    """What a record begins with, after ``v=``."""
 
     @property
     def records(self) -> tuple[str, ...]:
         """The texts that senders take for a record; with several none counts. Raises Undetermined."""
-        return tuple(text for text in self.answer.joined if self.is_record(text))
+        return tuple(text for text in self.answer.joined if fields.is_record(text, self.version))
 
     def faults(self, problems: Callable[[str], Iterable[str]]) -> list[str]:
         """Return why what was published is not used; ``problems`` judges one record. Raises Undetermined.
@@ -32,7 +33,7 @@ class PolicyRecord:
         """
         records = self.records
         if not records:
-            missed = [text for text in self.answer.joined if self.is_near_miss(text)]
+            missed = [text for text in self.answer.joined if fields.near_miss(text, self.version)]
             if not missed:
                 self.need_mail()
             return [f"{self.answer.question}: {quoted(text)} is not taken for a record" for text in missed]

@@ -72,7 +72,7 @@ def _deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward) -> st
 async def tls_reporting(ask: Asker, domain: Domain) -> TlsReporting:
     """Look the record up."""
     answer, mx = await asyncio.gather(ask.dns(f"_smtp._tls.{domain.name}", "TXT"), ask.dns(domain.name, "MX"))
-    return TlsReporting(domain, PolicyRecord(answer, mx, tlsrpt.is_record, tlsrpt.near_miss))
+    return TlsReporting(domain, PolicyRecord(answer, mx, tlsrpt.VERSION))
 
 
 async def report_hosts(ask: Asker, domain: Domain) -> ReportHosts:

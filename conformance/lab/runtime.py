@@ -27,12 +27,11 @@ import shutil
 import signal
 import socket
 import tempfile
-import threading
 import time
 import tomllib
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -48,7 +47,7 @@ from conformance.lab.spec import HostSpec, LabSpec, ListenerSpec, PolicySpec, Sp
 from conformance.receiver.sts import Policies
 
 if TYPE_CHECKING:
-    from conformance.lab.nameserver import Query
+    pass
 
 START_SECONDS = 20.0
 STOP_SECONDS = 2.0
@@ -131,7 +130,7 @@ def start(lab_dir: Path) -> Lab:
         os.close(ready)
         os.close(hold)
         with os.fdopen(report, "w", encoding="utf-8") as said:
-            services = _Services()
+            services = Services()
             news = _fork_senders(services, spec, said) if any(host.sends for host in spec.host) else _READY
             work = _serve_lab(services, spec, lab_dir / "zones", ca_file, said, alive, news)
             _be_the_lab(work, directory, parent, said)
@@ -151,7 +150,7 @@ def start(lab_dir: Path) -> Lab:
     return lab
 
 
-def _fork_senders(services: _Services, spec: LabSpec, other: TextIO) -> str:
+def _fork_senders(services: Services, spec: LabSpec, other: TextIO) -> str:
     """Fork the process in which hosts send, so that what they do keeps no answer waiting. Returns its news.
 
     It ends with this one. ``other`` is where this process reports: nobody would see it closed if both held it.
@@ -200,7 +199,7 @@ def _be_the_lab(work: Coroutine[Any, Any, None], directory: Path | None, parent:
 
 
 async def _serve_lab(
-    services: _Services, spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, alive: int, senders: str
+    services: Services, spec: LabSpec, zones: Path, ca_file: Path, report: TextIO, alive: int, senders: str
 ) -> None:
     """Serve names and listeners, and say that all is up where the senders are: ``senders`` is their news."""
     loop = asyncio.get_running_loop()
@@ -234,7 +233,7 @@ async def _serve_lab(
     await over.wait()
 
 
-async def _serve_senders(services: _Services, spec: LabSpec, report: TextIO) -> None:
+async def _serve_senders(services: Services, spec: LabSpec, report: TextIO) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     lookup = resolver(str(spec.nameserver))
@@ -248,7 +247,7 @@ async def _serve_senders(services: _Services, spec: LabSpec, report: TextIO) -> 
     await over.wait()
 
 
-class _Services:
+class Services:
     """All that serves in one event loop."""
 
     def __init__(self) -> None:
@@ -332,88 +331,3 @@ class _Services:
             for session in sessions:
                 session.cancel()
             await asyncio.gather(*sessions, return_exceptions=True)
-
-
-@dataclass(frozen=True)
-class World:
-    """Zones and listeners on loopback. ``ports`` leads from a listener's host and port to the one on 127.0.0.1."""
-
-    resolver: str
-    ports: Mapping[tuple[str, int], int]
-    ca_file: Path
-    policy_port: int
-    """Where MTA-STS policies are served on 127.0.0.1."""
-    _services: _Services
-    _loop: asyncio.AbstractEventLoop
-
-    def queries(self) -> list[Query]:
-        """Return the questions that were asked so far, the latest hundred thousand of them."""
-
-        async def copy() -> list[Query]:
-            return list(self._services.authority.log)
-
-        return _in_loop(self._loop, copy())
-
-    def load(self, origin: str, text: str) -> None:
-        """Replace a zone."""
-
-        async def load() -> None:
-            self._services.authority.load(origin, text)
-
-        _in_loop(self._loop, load())
-
-    def contacts(self) -> list[Contact]:
-        """Return the SMTP connections that were made so far."""
-
-        async def copy() -> list[Contact]:
-            return list(self._services.contacts)
-
-        return _in_loop(self._loop, copy())
-
-
-def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
-    return asyncio.run_coroutine_threadsafe(work, loop).result(START_SECONDS)
-
-
-@contextmanager
-def serve_world(
-    zones: Mapping[str, str],
-    listeners: Sequence[ListenerSpec] = (),
-    faults: Sequence[str] = (),
-    servers: Mapping[str, Mapping[str, Any]] | None = None,
-    policies: Sequence[PolicySpec] = (),
-) -> Iterator[World]:
-    """Serve zones (origin to text) and listeners on loopback, at free ports, from a thread.
-
-    ``faults`` are lines ``NAME [TYPE] KIND [subtree]`` with absolute names. ``servers`` are further name
-    servers at the same port, by address, each with ``zones`` and ``faults`` of its own. Raises ZoneError and LabError.
-    """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="mailconform world", daemon=True)
-    thread.start()
-    services = _Services()
-    with tempfile.TemporaryDirectory(prefix="mailconform-world-") as directory:
-        ca_file = Path(directory) / "ca.pem"
-        ca_file.write_bytes(services.certificates.bundle)
-        try:
-            port, ports = _in_loop(loop, _open_world(services, zones, listeners, faults))
-            for address, one in (servers or {}).items():
-                _in_loop(loop, services.add_authority(address, port, one["zones"], one["faults"]))
-            policy_port = _in_loop(loop, services.add_policies(policies, "127.0.0.1", 0))
-            yield World(f"127.0.0.1:{port}", ports, ca_file, policy_port, services, loop)
-        finally:
-            _in_loop(loop, services.close())
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-
-async def _open_world(
-    services: _Services, zones: Mapping[str, str], listeners: Sequence[ListenerSpec], faults: Sequence[str]
-) -> tuple[int, dict[tuple[str, int], int]]:
-    for origin, text in zones.items():
-        services.authority.load(origin, text)
-    for line in faults:
-        services.authority.fault_line(line)
-    ports = {(spec.host, spec.port): await services.add_listener(spec, "127.0.0.1", 0) for spec in listeners}
-    return await services.add_nameserver("127.0.0.1", 0), ports

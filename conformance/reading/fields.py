@@ -45,7 +45,12 @@ def read(text: str) -> Fields:
     return Fields(tuple(values.items()), tuple(problems))
 
 
+def is_record(text: str, version: str) -> bool:
+    """Whether senders take a text for a record of a version at all."""
+    return text.startswith(f"v={version};")
+
+
 def near_miss(text: str, version: str) -> bool:
     """Whether a text that is no record of a version was meant as one: other case, blanks, quotes, no semicolon."""
     squeezed = re.sub(r"[\s\"'\\]", "", text[:100]).lower()
-    return squeezed.startswith(f"v={version.lower()}") and not text.startswith(f"v={version};")
+    return squeezed.startswith(f"v={version.lower()}") and not is_record(text, version)

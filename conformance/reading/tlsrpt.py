@@ -34,16 +34,6 @@ class Record:
     problems: tuple[str, ...] = ()
 
 
-def is_record(text: str) -> bool:
-    """Whether senders take a text for a record of TLS reporting at all."""
-    return text.startswith(f"v={VERSION};")
-
-
-def near_miss(text: str) -> bool:
-    """Whether a text was meant as a record of TLS reporting and is none."""
-    return fields.near_miss(text, VERSION)
-
-
 def parse(text: str) -> Record:
     """Read a record; ``problems`` is empty when it is valid and every destination in it can be used."""
     found = fields.read(text)

@@ -11,8 +11,8 @@ from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.snapshot import Gathering, dump
 from conformance.facts.store import Recorded, Store
 from conformance.facts.web import Fetcher
-from conformance.lab.runtime import serve_world
 from conformance.lab.spec import PolicySpec
+from conformance.lab.world import serve_world
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.mtasts import LARGEST
 

@@ -20,8 +20,9 @@ import dns.query
 import dns.rcode
 import pytest
 
-from conformance.lab.runtime import LabError, read_lab, serve_world
+from conformance.lab.runtime import LabError, read_lab
 from conformance.lab.spec import Behaviour, ListenerSpec
+from conformance.lab.world import serve_world
 from conformance.lab.zone import ZoneError
 
 Inside = Callable[[str], dict[str, object]]

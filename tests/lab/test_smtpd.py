@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from conformance.lab.runtime import World, serve_world
 from conformance.lab.smtpd import MAX_LINES, MAX_SESSIONS, serve
 from conformance.lab.spec import Behaviour, ListenerSpec, SpecError, parse_listener
+from conformance.lab.world import World, serve_world
 
 HOST = "mx.example"
 

@@ -12,7 +12,7 @@ import pytest
 
 from conformance.fleet import ansible
 from conformance.fleet.model import Fleet
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.report import page
 from tests.plugin import fleet
 

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance.lab.runtime import World, serve_world
 from conformance.lab.spec import parse_listener
+from conformance.lab.world import World, serve_world
 from conformance.report import schema
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 from tests.worlds import keys
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)

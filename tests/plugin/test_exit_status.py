@@ -10,7 +10,7 @@ import pytest
 
 from conformance.check import Level
 from conformance.fleet.model import Fleet
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.report.results import Results
 from tests.plugin import fleet
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.report import page
 from tests.plugin import fleet
 

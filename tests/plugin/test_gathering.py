@@ -12,7 +12,7 @@ import pytest
 from conformance import progress
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Store
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)

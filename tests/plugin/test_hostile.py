@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conformance.lab.runtime import World, serve_world
 from conformance.lab.spec import parse_listener
+from conformance.lab.world import World, serve_world
 from conformance.report import formats
 from conformance.report.formats import FORMATS
 from conformance.report.page import render

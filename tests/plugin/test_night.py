@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 RULES = ("--rules=ptr.exists", "--rules=ptr.matches-helo")

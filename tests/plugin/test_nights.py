@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 OPTIONS = ("-m", "conformance.cli", "run", "--rules=ptr.exists")

@@ -11,7 +11,7 @@ import pytest
 from conformance import profiles
 from conformance.catalogue import checks
 from conformance.check import strictest
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.options import OPTIONS, Option, UsageError, settle
 from tests.plugin import fleet
 

@@ -12,7 +12,7 @@ import pytest
 
 from conformance.facts import plan
 from conformance.facts.live import Live
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)

@@ -17,7 +17,7 @@ from conformance.facts.session import Certificate, End, Line, Reply, Session
 from conformance.facts.snapshot import Gathering, SnapshotError, dump, load
 from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)

@@ -14,7 +14,7 @@ from conformance.facts.answer import Answer, Status
 from conformance.facts.health import failing
 from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.report import runs
 from conformance.report.formats import render
 from conformance.report.results import text

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.lab.runtime import serve_world
 from conformance.lab.spec import parse_listener
+from conformance.lab.world import serve_world
 from tests import worlds
 from tests.plugin import fleet
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 from tests.receiver.test_service import Receiver
 from tests.receiver.test_service import receiver as service  # noqa: F401

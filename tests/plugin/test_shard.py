@@ -15,7 +15,7 @@ from conformance.cli import main
 from conformance.facts.answer import Answer, Status
 from conformance.facts.snapshot import Gathering, dump, load
 from conformance.facts.store import Store
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.merge import Shard, merge
 from conformance.report import schema
 from conformance.shard import Part, part

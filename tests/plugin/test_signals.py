@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from conformance.report import schema
 from tests.plugin import fleet
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conformance.lab.runtime import serve_world
+from conformance.lab.world import serve_world
 from tests import worlds
 
 

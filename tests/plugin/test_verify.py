@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.lab.runtime import World, serve_world
+from conformance.lab.world import World, serve_world
 from conformance.onemessage import Sent, Told, as_sent, fleet_of, trials_of
 from conformance.options import UsageError
 from conformance.reading.message import read

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from conformance.cli import main
-from conformance.lab.runtime import World
+from conformance.lab.world import World
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.reading.libraryview import address_fault
 from conformance.reading.mailbox import MOST, read_addresses
+from conformance.reading.stdlibview import address_fault
 
 LAWFUL: list[tuple[str, list[str]]] = [
     ("a@example.com", ["a@example.com"]),
