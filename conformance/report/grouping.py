@@ -59,7 +59,11 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Group:
-    """All findings of one rule, worst first. ``outcome`` and ``level`` are those of its worst finding."""
+    """What failed of one rule, worst first, or what it advises at one level. ``outcome`` and ``level`` are the worst's.
+
+    A rule can lower the level of a finding: five domains that might publish a record are not told with the one whose
+    record is broken.
+    """
 
     check: str
     title: str
@@ -116,11 +120,12 @@ class Cause:
 
 def groups(results: Results) -> list[Group]:
     """Return what failed, was known and is advised, by rule: what gates first, then by level, then by number."""
-    found: dict[str, list[Result]] = {}
+    found: dict[tuple[str, str], list[Result]] = {}
     for result in results["results"]:
         if result["outcome"] in ("fail", "known", "advice"):
-            found.setdefault(result["check"], []).append(result)
-    return sorted((_group(results, check, findings) for check, findings in found.items()), key=lambda g: g.order)
+            weight = result["level"] if result["outcome"] == "advice" else ""
+            found.setdefault((result["check"], weight), []).append(result)
+    return sorted((_group(results, check, findings) for (check, _), findings in found.items()), key=lambda g: g.order)
 
 
 def _group(results: Results, check: str, findings: list[Result]) -> Group:

@@ -34,6 +34,7 @@ _NARROWEST = 60
 _CAUSES = 20
 _NOTICES = 10
 _STREAMS = 12
+_NAMED = 5
 _QUIET_FINDINGS = 20
 _INDENT = " " * 10
 _COMMAND = re.compile(r"^(\s*:):(?=[a-zA-Z-]+(?: .*)?::)|(##)\[")
@@ -201,9 +202,18 @@ def _cause(cause: Cause, color: bool, width: int) -> list[str]:
     ]
 
 
+def _broken(results: Results) -> Iterator[str]:
+    """Say again what is broken, where a long output ends and its first lines have gone by."""
+    broken = [group for group in groups(results) if group.outcome == "fail"]
+    if len(broken) > 1:
+        named = [f"{printable(group.check)} ({len(group.findings):,})" for group in broken[:_NAMED]]
+        more = f" and {plural(len(broken) - _NAMED, 'more rule')}" if len(broken) > _NAMED else ""
+        yield f"Broken, worst first: {', '.join(named)}{more}."
+
+
 def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> list[str]:
     run = results["run"]
-    out = [sentence(results)]
+    out = [sentence(results), *_broken(results)]
     if run["replay"] or run["dns"] == "replay":
         of = f" of {printable(run['replay'])}" if run["replay"] else ""
         out.append(f"DNS: replay{of}, not the live network.")

@@ -81,14 +81,15 @@ def waivers(results: Iterable[Result]) -> list[tuple[Link, str, list[Link], int]
 def blocks(found: Iterable[Group], evidence: Evidence) -> list[Block]:
     """Return groups of findings as *what to do*, which is bounded over all of them, the worst first."""
     room = _ROOM
-    told = []
+    told: dict[str, Block] = {}
     for group in found:
-        block, room = _block(group, evidence, room)
-        told.append(block)
-    return told
+        place = anchor("r", group.check)
+        place = f"{place}.{group.level}" if place in told else place
+        told[place], room = _block(group, place, evidence, room)
+    return list(told.values())
 
 
-def _block(group: Group, evidence: Evidence, room: int) -> tuple[Block, int]:
+def _block(group: Group, place: str, evidence: Evidence, room: int) -> tuple[Block, int]:
     """Return what to do about a group, and how many characters of ``room`` it left."""
     remedies = group.remedies
     first = []
@@ -107,7 +108,7 @@ def _block(group: Group, evidence: Evidence, room: int) -> tuple[Block, int]:
         folded.append(Link(result["subject"], home(result)))
     fixes = list(dict.fromkeys(text for text in texts.values() if text))
     block = Block(
-        anchor("r", group.check),
+        place,
         group.check,
         group.title,
         group.reason,

@@ -29,6 +29,28 @@ def entries(text: list[str]) -> list[list[str]]:
     return parts[:-1]
 
 
+def test_what_failed_and_what_is_advised_of_one_rule_are_told_apart() -> None:
+    found = results(
+        result("ptr.exists", "mx1/198.51.100.25", "fail"),
+        result("ptr.exists", "mx2/198.51.100.26", "advice", level="info"),
+        result("ptr.exists", "mx3/198.51.100.27", "advice", level="info"),
+    )
+    told = [entry[0] for entry in entries(lines(found))]
+    assert [line.split()[:2] for line in told] == [["F", "MUST"], ["a", "INFO"]]
+    assert "subjects" not in told[0]
+    assert "(2 subjects)" in told[1]
+
+
+def test_a_long_output_ends_with_what_is_broken() -> None:
+    rules = ("ptr.exists", "ptr.answers", "ptr.single", "helo.fqdn", "spf.exists", "srv.quit")
+    found = results(*(result(check, "mx1", "fail") for check in rules), result("ptr.exists", "mx2", "fail"))
+    told = next(line for line in lines(found) if line.startswith("Broken"))
+    assert told == (
+        "Broken, worst first: ptr.exists (2), helo.fqdn (1), ptr.answers (1), ptr.single (1), spf.exists (1)"
+        " and 1 more rule."
+    )
+
+
 def test_worst_first() -> None:
     found = results(
         result("ptr.single", "mx1/198.51.100.25", "advice", level="info"),
