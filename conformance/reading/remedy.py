@@ -14,6 +14,8 @@ _VERSION: Final = "v=spf1"
 _BEGINS_TERM = re.compile(
     r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
 )
+_WITHIN_TERM = re.compile(r" [+\-?~]\n|[:=/\-_]\n|\.\n(?:mx|ptr|all)(?: |\Z)", re.IGNORECASE)
+"""The seam of two strings within a term: after a qualifier, what no term ends with, or a dot before a top label."""
 
 _VERSION_LIKE = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*[\s;,]*", re.IGNORECASE)
 _BEFORE_TAG = re.compile(rf"(?<![\s,;])[\s,;]++(?=(?:{dmarc.TAGS})\s*+[=:])", re.IGNORECASE)
@@ -99,7 +101,8 @@ def spf_respaced(strings: Sequence[str]) -> str | None:
     joined = "".join(strings)
     spaced = strings[0] if strings else ""
     for before, after in pairwise(strings):
-        glued = before.lower() == _VERSION or _BEGINS_TERM.match(after)
+        begins = before.lower() == _VERSION or _BEGINS_TERM.match(after)
+        glued = begins and not _WITHIN_TERM.search(f"{before}\n{after}")
         spaced += f" {after}" if glued and after and not before.endswith(" ") and after[0] != " " else after
     if spaced != joined:
         return spaced

@@ -104,6 +104,9 @@ FINDINGS: list[tuple[str, Zone, str, str]] = [
     ("lookups", at(f"v=spf1 {LONG} ip4:203.0.113.1 -all") | INCLUDED, "make receivers ask: 11 (", ""),
     ("strings", at(("v=spf1 ip4:203.0.113.1", "include:a.example.net ~all")), "203.0.113.1' 'include", "1 include:a"),
     ("strings", at(("v=spf1", "a -all")), "'v=spf1' 'a -all'", '"v=spf1 a -all"'),
+    ("strings", at(("v=spf1 ip4:203.0.113.1", "-all")), "'-all'", '"v=spf1 ip4:203.0.113.1 -all"'),
+    ("strings", at(("v=spf1 a:mx.example.com.", "include:a.example.net -all")), "com.' 'inc", "com. include:a."),
+    ("strings", at(("v=spf1 a:mx.example.com.", "ip4:203.0.113.1 -all")), "com.' 'ip4", 'com. ip4:203.0.113.1 -all"'),
     ("strings", at(("v=spf1 include:a.exam", " ple.net ~all")), "' ple.net", '"v=spf1 include:a.example.net ~all"'),
 ]  # fmt: skip
 
@@ -145,6 +148,10 @@ LAWFUL: list[tuple[str, Zone]] = [
     ("has_end", at("v=spf1 redirect=a.example.net", a=["v=spf1 a"])),
     ("syntax", at("v=spf1 x-new=%{d} -all")),
     ("strings", at(("v=spf1 include:_spf.exam", "ple.net ip4:203.0.113.1 ", "~all"))),
+    ("strings", at(("v=spf1 include:_spf.example.net ~", "all"))),
+    ("strings", at(("v=spf1 a -", "ip4:192.0.2.0/24 ip4:203.0.113.1 -all"))),
+    ("strings", at(("v=spf1 include:_spf.example.com.", "mx -all"))),
+    ("strings", at(("v=spf1 a include:spf-", "mx:b.example.net -all"))),
     ("include_ok", at("v=spf1 include:%{i}.example.net -all")),
     ("no_loop", at("v=spf1 include:a.example.net include:b.example.net -all",
                    a=["v=spf1 include:b.example.net -all"], b=["v=spf1 -all"])),
