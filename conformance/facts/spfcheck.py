@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import warnings
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ _MOST_ROUNDS = 60
 """Rounds of look-ups one evaluation may need: pyspf stops at 10 terms with at most 10 names each."""
 
 Question = tuple[str, str]
+
+_MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +140,58 @@ def _pyspf() -> ModuleType:
     return module
 
 
+def _plain_modifiers(record: str) -> str:
+    """Return a record with the names of its modifiers in lower case, and apart where nobody knows them."""
+    words = record.split(" ")
+    return " ".join([*words[:1], *(_plain_modifier(word, number) for number, word in enumerate(words[1:]))])
+
+
+def _plain_modifier(word: str, number: int) -> str:
+    if (match := _MODIFIER.match(word)) is None:
+        return word
+    name = match[1].lower()
+    return (name if name in ("redirect", "exp") else f"{name}.{number}") + word[match.end(1) :]
+
+
 @cache
 def _query() -> Any:
-    """Return pyspf's query, but one that keeps to RFC 7208 in two more places.
+    """Return pyspf's query, but one that keeps to RFC 7208 in four more places.
 
     A record that includes itself fails where it does so and not before: only a syntax error spoils a record whose
-    earlier terms decide (section 4.6). A PTR name whose aliases lead in a circle is skipped (section 5.5).
+    earlier terms decide (section 4.6). A PTR name whose aliases lead in a circle is skipped (section 5.5). redirect=
+    counts as a look-up where it is followed, not where it stands (section 4.6.4). Modifiers are known in any case, and
+    those that nobody knows may be repeated (section 6).
     """
     spf = _pyspf()
 
     class Query(spf.query):  # type: ignore[name-defined,misc]
+        depth = -1
+        """Includes around the record that is being evaluated."""
+        uncounted = False
+        """Whether pyspf is about to count a redirect= that it only reads."""
+
+        def check0(self, record: str, recursion: int) -> tuple[str, int, str]:
+            plain = _plain_modifiers(record or "")
+            outside = self.depth
+            self.depth, self.uncounted = recursion, " redirect=" in plain
+            try:
+                found: tuple[str, int, str] = super().check0(plain, recursion)
+            finally:
+                self.depth = outside
+            return found
+
+        def check1(self, record: str, domain: str, recursion: int) -> tuple[str, int, str]:
+            if recursion == self.depth:
+                self.check_lookups()
+            found: tuple[str, int, str] = super().check1(record, domain, recursion)
+            return found
+
+        def check_lookups(self) -> None:
+            if self.uncounted:
+                self.uncounted = False
+            else:
+                super().check_lookups()
+
         def validated_ptrs(self) -> list[str]:
             names: list[str] = self.dns_ptr(self.i)[: spf.MAX_PTR]
             return [name for name in names if self.cidrmatch(self._addresses(name), self.cidrmax)]

@@ -224,6 +224,33 @@ def test_every_address_passes(ip: str, text: str, said: str, fix: str) -> None:
     assert said != FINDING or ip in found.text
 
 
+NINE = " ".join(f"include:i{n}.example.net" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"v=spf1 {NINE} include:ok.example.net redirect=i0.example.net",
+        f"v=spf1 {NINE} redirect=ok.example.net",
+        "v=spf1 include:other.example.net redirect=ok.example.net",
+        "v=spf1 REDIRECT=ok.example.net",
+        "v=spf1 ip4=192.0.2.1 ip4=192.0.2.2 x=1 X=2 ip4:203.0.113.1 -all",
+    ],
+)
+def test_modifiers_spoil_no_record_that_receivers_take(text: str) -> None:
+    zone = at(text, ok=[GOOD], other=["v=spf1 redirect=i0.example.net"]) | INCLUDED
+    sender = Sender(address(V4), domain())
+    siblings = built(spf.spf_paths, zone, spf.DomainSenders(domain(), (address(V4),)))
+    result = built(spf.spf_sender, zone, sender)
+    assert verdict(rules.test_spf_all_inventory, result, siblings, sender) == Verdict(PASS), result
+
+
+def test_a_redirect_that_is_followed_counts_as_a_lookup() -> None:
+    found = judged("lookups", at(f"v=spf1 {NINE} a redirect=ok.example.net", ok=[GOOD]) | INCLUDED)
+    assert (found.said, found.at_most) == (FINDING, None)
+    assert "Too many DNS lookups" in found.text
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
