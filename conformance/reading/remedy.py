@@ -17,7 +17,7 @@ _BEGINS_TERM = re.compile(
 _WITHIN_TERM = re.compile(r" [+\-?~]\n|[:=/\-_]\n|\.\n(?:mx|ptr|all)(?: |\Z)", re.IGNORECASE)
 """The seam of two strings within a term: after a qualifier, what no term ends with, or a dot before a top label."""
 
-_VERSION_LIKE = re.compile(r"v\s*[=:\-]?\s*d[-_]?marc[-_ ]?[0-9]*[\s;,]*", re.IGNORECASE)
+_VERSION_LIKE = re.compile(r"v\s*+(?:[=:\-]\s*+)?d[-_]?marc[-_ ]?[0-9]*[\s;,]*", re.IGNORECASE)
 _BEFORE_TAG = re.compile(rf"(?<![\s,;])[\s,;]++(?=(?:{dmarc.TAGS})\s*+[=:])", re.IGNORECASE)
 _COLON = re.compile(rf"(\A|; )({dmarc.TAGS})\s*:\s*", re.IGNORECASE)
 _REPORTS = re.compile(r"((?:\A|; )ru[af]\s*=\s*)([^;]*)", re.IGNORECASE)
@@ -92,7 +92,8 @@ def spf_merged(texts: Sequence[str]) -> str:
     words = [word for text in texts for word in _words(text)]
     ends = {word.lower() for word in words if _is_all(word)}
     plain = (f"include:{word.partition('=')[2]}" if _is_redirect(word) else word for word in words if not _is_all(word))
-    once = {word.lower(): word for word in plain}
+    # exp= may stand once in a record (RFC 7208 section 6).
+    once = {"exp=" if word.lower().startswith("exp=") else word.lower(): word for word in plain}
     return spf_of(once.values(), "-all" if ends == {"-all"} else "~all")
 
 

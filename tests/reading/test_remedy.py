@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 import dns.rdata
 import dns.rdataclass
@@ -47,6 +48,14 @@ def test_two_records_become_one() -> None:
     merged = remedy.spf_merged(["v=spf1 a MX -all", "v=spf1 mx redirect=b.example", "v=spf1 a ~all"])
     assert merged == "v=spf1 a mx include:b.example ~all"
     assert remedy.spf_merged(["v=spf1 a -all", "v=spf1 b -all"]) == "v=spf1 a b -all"
+    assert not spf.parse_all(remedy.spf_merged(["v=spf1 a exp=a.example -all", "v=spf1 mx exp=b.example -all"]))[1]
+
+
+@pytest.mark.parametrize("text", [f"p=none v{' ' * 60_000}", f"v={' ' * 60_000}x; p=none", f"v=dmarc{'1' * 60_000}x"])
+def test_a_long_text_takes_no_longer_than_its_length(text: str) -> None:
+    began = time.monotonic()
+    remedy.dmarc_with(text)
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(
