@@ -137,7 +137,7 @@ def test_dmarc_p_valid(dmarc: DmarcWalk, domain: Domain) -> None:
     )
     assert not domain.dmarc_p or dmarc.policy in domain.dmarc_p, seen(
         f"the record of {source.domain} asks for {dmarc.policy or 'nothing'}; declared: {' or '.join(domain.dmarc_p)}",
-        fix=_publish(dmarc, domain.name, dmarc.amended(p=next(iter(domain.dmarc_p)), sp=None)),
+        fix=_publish(dmarc, domain.name, dmarc.asking(next(iter(domain.dmarc_p)))),
     )
 
 

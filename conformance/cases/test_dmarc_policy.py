@@ -45,7 +45,7 @@ def test_dmarc_enforced(dmarc: DmarcWalk, domain: Domain) -> None:
     assert dmarc.mildened != "none", seen(
         f"the policy for {domain.name} comes to none: {quoted(source.record.text)}",
         fix=f"When reports show that all mail of the domain passes: "
-        f"{_publish(dmarc, source.domain, dmarc.amended(p=harder, sp=None, t=None))}",
+        f"{_publish(dmarc, domain.name, dmarc.asking(harder, t=None))}",
     )
 
 
@@ -177,7 +177,7 @@ def test_dmarc_lists(dmarc: DmarcWalk, domain: Domain) -> None:
     source = dmarc.applied
     assert dmarc.mildened != "reject", seen(
         f"the policy for {domain.name} is reject: {quoted(source.record.text)}",
-        fix=_publish(dmarc, source.domain, dmarc.amended(p="quarantine")),
+        fix=_publish(dmarc, domain.name, dmarc.asking("quarantine")),
     )
 
 

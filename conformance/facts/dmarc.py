@@ -105,6 +105,14 @@ class DmarcWalk:
             wanted["p"] = next(iter(self.domain.dmarc_p), self.meant.p or "none")
         return remedy.dmarc_with(record.text, **(gone | sized | wanted | {"rua": self.reports} | changes))
 
+    def asking(self, policy: str, **changes: str | None) -> str:
+        """Return a record for the domain itself that asks for a policy. Raises as ``applied``.
+
+        No other name gets another policy by it: sp= and np= stay in a record of its own, and mean nothing in a new one.
+        """
+        below = {} if self.applied.kind == "author" else {"sp": None, "np": None}
+        return self.amended(**({"p": policy} | below | changes))
+
     @property
     def partial(self) -> bool:
         """Whether the record spares a share of the mail from its policy at older receivers. Raises as ``applied``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from verdicts import address, built, domain, verdict
 
-from conformance.cases import test_dkim, test_dmarc, test_dom, test_helo, test_ptr, test_spf
+from conformance.cases import test_dkim, test_dmarc, test_dmarc_policy, test_dom, test_helo, test_ptr, test_spf
 from conformance.check import Check
 from conformance.facts import dkim, dmarc, spf
 from conformance.facts.domain import mail_domains
@@ -127,6 +127,24 @@ def test_no_dmarc_remedy_undoes_another() -> None:
     assert fixes == {
         'Publish: _dmarc.example.com. IN TXT "v=DMARC1; p=reject; adkim=s; rua=mailto:r@example.com"',
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule", "wishes", "record"),
+    [
+        ("news.example.com", "p=reject; sp=none", "enforced", {}, "p=quarantine"),
+        ("example.com", "p=none; sp=reject", "enforced", {}, "p=quarantine; sp=reject"),
+        ("news.example.com", "p=none; sp=reject", "lists", {"lists": True}, "p=quarantine"),
+        ("example.com", "p=reject; sp=reject", "lists", {"lists": True}, "p=quarantine; sp=reject"),
+    ],
+)
+def test_another_policy_of_one_domain_is_none_of_another(
+    name: str, text: str, rule: str, wishes: dict[str, object], record: str
+) -> None:
+    rua = "rua=mailto:r@example.com"
+    found, owned = walk({"_dmarc.example.com TXT": [f"v=DMARC1; {text}; {rua}"]}, name, **wishes)
+    told = verdict(getattr(test_dmarc_policy, f"test_dmarc_{rule}"), found, owned)
+    assert (told.fix or "").endswith(f'Publish: _dmarc.{name}. IN TXT "v=DMARC1; {record}; {rua}"'), told.fix
 
 
 @pytest.mark.parametrize("policy", ["reject", "none"])
