@@ -216,6 +216,7 @@ def host_names(fleet: Fleet, domain: Domain) -> HostNames:
     """Return the host names of a domain that the inventory knows."""
     greeting = {to_ascii(address.helo) or "" for address in fleet.addresses}
     mailing = {name for one in fleet.domains for name in (one.name, one.mail_from)}
+    mailing |= {name for stream in fleet.streams for name in (stream.domain, stream.mail_from)}
     known = [name for mta in fleet.mtas for name in (mta.name, mta.connect_to) if name]
     names = (name for name in (to_ascii(one) for one in known) if name and name.endswith(f".{domain.name}"))
     return HostNames(domain, tuple(dict.fromkeys(names)), frozenset(greeting | mailing))
@@ -231,7 +232,12 @@ class HostRecord:
 
     @property
     def bare(self) -> str:
-        """The name, if it resolves and has no SPF record, for a sentence. Raises Undetermined."""
+        """The name, if it resolves and has no SPF record, for a sentence. Raises Undetermined.
+
+        Raises NotApplicable for an alias: no record can stand beside it, and where it leads may be a name that sends.
+        """
+        if aliases := self.answer.aliases or self.forward.aliases:
+            raise NotApplicable(f"{self.name} is an alias of {aliases[-1]}")
         if any(spf.is_spf(text) for text in self.answer.joined):
             return ""
         return f"{self.answer.question} answered {self.answer.describe()}" if self.forward.resolves else ""

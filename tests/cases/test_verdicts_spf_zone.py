@@ -11,6 +11,7 @@ from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone,
 from conformance.cases import test_spf_terms, test_spf_zone
 from conformance.check import NotApplicable
 from conformance.facts import greeting, spf, spfzone
+from conformance.fleet.model import Fleet, Mta, Stream
 
 V4 = "203.0.113.1"
 GOOD = "v=spf1 ip4:203.0.113.1 -all"
@@ -147,3 +148,17 @@ def test_a_copy_of_type_spf_is_only_mentioned() -> None:
 def test_without_exp_there_is_nothing_to_judge() -> None:
     with pytest.raises(NotApplicable):
         built(spfzone.spf_explanations, at(GOOD), spf.DomainSenders(domain(), ()))
+
+
+def test_no_host_name_that_sends_or_is_an_alias_is_told_to_fall_silent() -> None:
+    stream = Stream("smtp.example.com", "cron", "root@web.example.com", "example.com", "web.example.com")
+    hosts = [Mta(f"{name}.example.com", addresses=(address(V4),), streams=(stream,)) for name in ("web", "smtp", "db")]
+    place = spfzone.host_names(Fleet(tuple(hosts), (domain(),)), domain())
+    zone: Zone = {f"smtp.example.com {kind}": "-> mx1.example.com" for kind in ("A", "AAAA", "TXT")}
+    zone = {**zone, **{f"{name}.example.com A": [V4] for name in ("mx1", "web")}}
+    told = verdict(test_spf_zone.test_spf_subdomains, built(spfzone.spf_hosts, zone, place))
+    assert told == Verdict(PASS), told
+    bare = verdict(
+        test_spf_zone.test_spf_subdomains, built(spfzone.spf_hosts, {**zone, "db.example.com A": [V4]}, place)
+    )
+    assert bare.fix == 'Publish: db.example.com. IN TXT "v=spf1 -all"'
