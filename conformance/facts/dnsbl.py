@@ -106,14 +106,18 @@ def errors(answer: Answer) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Listings:
-    """What all lists say of one subject."""
+    """What all lists say of one subject. ``unseen`` are answers that may name more to ask for, and did not come."""
 
     each: tuple[Listing, ...]
+    unseen: tuple[Answer, ...] = ()
 
     @property
     def harmful(self) -> list[str]:
         """A sentence for each listing. Raises Undetermined, and NotApplicable where no list may be asked."""
-        return findings(self.each, lambda one: one.describe(codes) if (codes := one.harmful) else "")
+        found = findings(self.each, lambda one: one.describe(codes) if (codes := one.harmful) else "")
+        for answer in self.unseen if not found else ():
+            answer.known()
+        return found
 
     @property
     def dynamic(self) -> list[str]:
@@ -217,7 +221,8 @@ async def domain_listings(ask: Asker, names: NamesOf) -> Listings:
     reverse = [text for answer in answers if answer.status is Status.FOUND for text in answer.texts]
     shown = [domain.name, domain.mail_from, *(selector.signing_domain for selector in domain.selectors)]
     wide = [one for name in (*shown, *greeting, *reverse) if (one := registrable(name))]
-    return await listings(ask, Watched(tuple(dict.fromkeys((*shown, *wide))), names.lists))
+    found = await listings(ask, Watched(tuple(dict.fromkeys((*shown, *wide))), names.lists))
+    return Listings(found.each, tuple(answer for answer in answers if answer.status is Status.UNDETERMINED))
 
 
 async def list_answers(ask: Asker, users: Users) -> ListAnswers:

@@ -10,13 +10,15 @@ import pytest
 from test_verdicts_tls import BROKEN_HANDSHAKE, CERTIFICATE, GOOD, IMPLICIT, SUBMISSION, judged
 from verdicts import FINDING, NOT_APPLICABLE, UNDETERMINED, Records, address, built, domain, verdict
 
-from conformance.cases import test_dmarc, test_dom, test_helo, test_ptr
+from conformance.cases import test_dmarc, test_dom, test_helo, test_ip_lists, test_ptr
 from conformance.facts.dmarc import report_destinations
+from conformance.facts.dnsbl import domain_listings, watched_domain
 from conformance.facts.domain import mail_domains
 from conformance.facts.greeting import ServerNames
 from conformance.facts.reverse import forward_names, forward_of, reverse
 from conformance.facts.session import End
 from conformance.facts.spf import DomainSenders, spf_records
+from conformance.fleet.model import Blocklist, Fleet, Mta
 
 IP = "203.0.113.1"
 REVERSE = "1.113.0.203.in-addr.arpa PTR"
@@ -105,6 +107,19 @@ def test_report_hosts_without_end_are_bounded() -> None:
     reports = built(report_destinations, zone, domain())
     assert len(reports.foreign) == 20
     assert verdict(test_dmarc.test_dmarc_rua_external, reports).said == UNDETERMINED
+
+
+def test_a_ptr_name_that_was_not_seen_is_on_no_list_of_names_only_perhaps() -> None:
+    blocklist = Blocklist("dbl.test", of_names=True)
+    mta = Mta("mx1", addresses=(address(IP),), sends_for=("example.com",), blocklists=(blocklist,))
+    owned = domain(hosts=("mx1",))
+    watched = watched_domain(Fleet((mta,), (owned,)), owned)
+    zone: dict[str, object] = {"test.dbl.test A": ["127.0.1.2"], REVERSE: None}
+    rule = test_ip_lists.test_ip_dnsbl_domain
+    assert verdict(rule, built(domain_listings, zone, watched)).said == UNDETERMINED
+    on_it = zone | {"example.com.dbl.test A": ["127.0.1.4"]}
+    assert verdict(rule, built(domain_listings, on_it, watched)).said == FINDING
+    assert verdict(rule, built(domain_listings, zone | {REVERSE: ["mx1.example.com"]}, watched)).said == "pass"
 
 
 def test_a_provider_s_name_is_judged_without_a_catalogue() -> None:
