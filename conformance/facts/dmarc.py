@@ -330,4 +330,5 @@ def _source(walk: DmarcWalk) -> dmarc.Source | None:
 def _same_organization(host: str, domain: str) -> bool:
     if host == domain or host.endswith(f".{domain}"):
         return True
-    return registrable(host) is not None and registrable(host) == registrable(domain)
+    owner = registrable(host, private=True)
+    return owner is not None and owner == registrable(domain, private=True)

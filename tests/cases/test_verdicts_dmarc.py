@@ -138,6 +138,8 @@ def test_consent_of_foreign_destinations() -> None:
     assert judged("rua_external", zone | one).said == UNDETERMINED
     none = {"example.com._report._dmarc.y.example.net TXT": None}
     assert judged("rua_external", zone | none).text.startswith("x.example.net does not consent")
+    companies = {"_dmarc.one.uk.com TXT": ["v=DMARC1; p=none; rua=mailto:r@one.uk.com,mailto:r@two.uk.com"]}
+    assert judged("rua_external", companies, "one.uk.com").text.startswith("two.uk.com does not consent")
 
 
 def test_wishes_of_the_inventory() -> None:
