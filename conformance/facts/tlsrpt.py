@@ -14,6 +14,7 @@ from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading import tlsrpt
+from conformance.reading.hostname import is_ip_text
 
 _MOST_ASKED = 10
 """Destinations of one record that are looked up."""
@@ -46,7 +47,8 @@ class TlsReporting:
 class ReportHosts:
     """The destinations of reports with what DNS says of each."""
 
-    destinations: tuple[tuple[tlsrpt.Destination, MailDomain | Forward], ...]
+    destinations: tuple[tuple[tlsrpt.Destination, MailDomain | Forward | None], ...]
+    """None for an address in place of a name."""
     left_out: int = 0
     """Destinations that were not looked up."""
 
@@ -59,7 +61,9 @@ class ReportHosts:
         return found
 
 
-def _deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward) -> str:
+def _deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward | None) -> str:
+    if seen is None:
+        return ""
     if isinstance(seen, Forward):
         return "" if seen.resolves else f"{destination.host} has no address ({seen.describe()})"
     if seen.mx.status is Status.FOUND and seen.null_mx:
@@ -83,7 +87,9 @@ async def report_hosts(ask: Asker, domain: Domain) -> ReportHosts:
     return ReportHosts(tuple(zip(asked, looked, strict=True)), len(found) - len(asked))
 
 
-async def _looked_up(ask: Asker, destination: tlsrpt.Destination) -> MailDomain | Forward:
+async def _looked_up(ask: Asker, destination: tlsrpt.Destination) -> MailDomain | Forward | None:
+    if is_ip_text(destination.host):
+        return None
     if destination.scheme == "https":
         return await forward_of(ask, destination.host)
     return await mail_domain(ask, destination.host)
