@@ -14,6 +14,13 @@ from conformance.fleet.model import Address, Domain
 from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading.excerpt import listed, quoted
 
+_NO_WAY = (
+    "network is unreachable",
+    "cannot assign requested address",
+    "address family not supported by protocol",
+)
+"""What the system says where it has no route for a family of addresses, no address of it, or is built without it."""
+
 NOT_ASKED = "its name servers are asked one by one with --authoritative only"
 
 
@@ -39,7 +46,7 @@ class ServerWord:
     @property
     def beyond_reach(self) -> bool:
         """Whether this machine has no way to the address: that says nothing about the server."""
-        return not self.answered and "network is unreachable" in self.answer.error.lower()
+        return not self.answered and any(words in self.answer.error.lower() for words in _NO_WAY)
 
     @property
     def lameness(self) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from conformance.facts.answer import Answer, Status
@@ -60,8 +63,13 @@ def test_serials_that_differ_are_told_in_spite_of_silence() -> None:
     assert survey(*words).serials == "serial 1 at a (192.0.2.1); serial 2 at b (192.0.2.2)"
 
 
-def test_an_address_without_a_way_to_it_says_nothing_of_a_server_that_answered() -> None:
-    away = silence("no answer from [2001:db8::1]:53: network is unreachable", "UNREACHABLE")
+@pytest.mark.parametrize(
+    "code",
+    [errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT],
+    ids=["no route", "IPv6 switched off", "built without IPv6"],
+)
+def test_an_address_without_a_way_to_it_says_nothing_of_a_server_that_answered(code: int) -> None:
+    away = silence(f"no answer from [2001:db8::1]:53: {os.strerror(code).lower()}", "UNREACHABLE")
     six = ServerWord("a", "2001:db8::1", away)
     assert survey(ServerWord("a", "192.0.2.1", answer()), six).lame == []
     with pytest.raises(Undetermined):
