@@ -6,6 +6,7 @@ import hashlib
 import re
 import ssl
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.facts.session import Certificate
@@ -28,6 +29,12 @@ def verifying() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN)
     return context
+
+
+def knows_authorities(context: ssl.SSLContext) -> bool:
+    """Say whether a context has any certificate authority to verify by: a folder of them is read only when needed."""
+    folder = ssl.get_default_verify_paths().capath
+    return bool(context.cert_store_stats()["x509_ca"]) or bool(folder and any(Path(folder).iterdir()))
 
 
 def trusting() -> ssl.SSLContext:

@@ -113,6 +113,8 @@ class Fetcher:
                     await response.aclose()
         except (httpx.HTTPError, OSError) as error:
             refused = _verification(error)
+            if refused is not None and not certificate.knows_authorities(self._context):
+                return replace(page, error=f"this machine knows no certificate authority: {refused.verify_message}")
             if refused is not None:
                 return replace(page, state=Fetched.DISTRUSTED, error=refused.verify_message)
             return replace(page, error=f"{target} port {place.port}: {_reason(error)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_a_policy_is_fetched_with_its_own_name_and_cut_when_it_is_too_large(monk
     assert (large.cut, len(large.body)) == (True, LARGEST)
     assert (distrusted.state, distrusted.body) == (Fetched.DISTRUSTED, "")
     assert "self" in distrusted.error
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_a_machine_without_authorities_accuses_no_certificate(
+    folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with serve_world({}, policies=[PolicySpec("example.com", text="version: STSv1\n")]) as world:
+        monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / folder))
+        page = fetched(Place(HOST, "127.0.0.1", world.policy_port))
+    with pytest.raises(Undetermined, match="knows no certificate authority"):
+        page.known()
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
