@@ -157,7 +157,7 @@ class StrictPolicy:
         hosts = [host for _, host in mx.exchanges] or [mx.name]
         if hosts == ["."]:
             raise NotApplicable(f"{mx.name} has a null MX")
-        return [host for host in dict.fromkeys(hosts) if not policy.allows(host)]
+        return policy.left_out(hosts)
 
 
 def _lines(body: str) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conformance.reading import fields
 from conformance.reading.excerpt import quoted
-from conformance.reading.servername import covers
+from conformance.reading.servername import covered
 
 VERSION = "STSv1"
 MODES = ("enforce", "testing", "none")
@@ -60,9 +61,11 @@ class Policy:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def allows(self, host: str) -> bool:
-        """Whether a mail exchanger is among the patterns; ``*`` stands for one label (section 4.1)."""
-        return any(covers(pattern, host) for pattern in self.mx)
+    def left_out(self, hosts: Iterable[str]) -> list[str]:
+        """Return the mail exchangers that no pattern stands for; ``*`` is one label (section 4.1)."""
+        named = list(dict.fromkeys(hosts))
+        known = set(covered(self.mx, named))
+        return [host for host in named if host not in known]
 
 
 def parse_policy(text: str) -> Policy:

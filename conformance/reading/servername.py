@@ -7,18 +7,19 @@ from collections.abc import Iterable
 from conformance.reading.orgdomain import to_ascii
 
 
-def covers(pattern: str, name: str) -> bool:
-    """Say whether a certificate's DNS name stands for a name; a whole left-most label may be ``*``, for one label."""
-    wanted, given = to_ascii(name), to_ascii(pattern)
-    if wanted is None or given is None:
-        return False
-    first, _, rest = given.partition(".")
-    if first == "*" and "." in rest:
-        return wanted.partition(".")[2] == rest
-    return "*" not in given and wanted == given
-
-
 def covered(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some names that one of a certificate's names stands for."""
-    known = tuple(patterns)
-    return tuple(name for name in names if any(covers(pattern, name) for pattern in known))
+    """Return those of some names that one of a certificate's names stands for.
+
+    A whole left-most label may be ``*``, for one label.
+    """
+    known = {to_ascii(pattern) for pattern in patterns}
+    return tuple(name for name in names if any(one in known for one in _patterns(name)))
+
+
+def _patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns that stand for a name: itself, and that with ``*`` for its first label."""
+    wanted = to_ascii(name)
+    if wanted is None:
+        return ()
+    rest = wanted.partition(".")[2]
+    return (*([] if "*" in wanted else [wanted]), *([f"*.{rest}"] if "." in rest else []))
