@@ -72,6 +72,14 @@ class SpfPaths:
         return tuple(one for one in self.results if one.result == "permerror" and word in one.explanation.lower())
 
     @property
+    def gravity(self) -> str | None:
+        """How much a fault weighs at most: should, while each own address is judged before receivers come to it.
+
+        None where one address gets a permanent error.
+        """
+        return None if any(one.result == "permerror" for one in self.results) else "should"
+
+    @property
     def forgotten(self) -> tuple[str, ...]:
         """What would authorise the addresses that do not pass, and those for which that is not known."""
         return _mechanisms(one for one in self.results if one.unknown or one.result != "pass")

@@ -125,6 +125,8 @@ MILDER: list[tuple[str, Zone, str, str]] = [
     ("syntax", at(GOOD, "v=spf1-validation=abc"), "info", "is not taken as SPF"),
     ("lookups", at(f"v=spf1 ip4:203.0.113.1 {LONG} -all") | INCLUDED, "should", "11 (example.com: 11); 10 are allowed"),
     ("lookups", at("v=spf1 ip4:203.0.113.1 include:i0.example.net -all") | CHAIN, "should", "10 are allowed"),
+    ("mx_limit", at("v=spf1 ip4:203.0.113.1 mx:p.example.net -all") | {"p.example.net MX": EXCHANGES}, "should", "11"),
+    ("no_loop", at("v=spf1 ip4:203.0.113.1 redirect=example.com"), "should", "'redirect=example.com'"),
     ("void", at("v=spf1 ip4:203.0.113.1 a:x.example.net a:y.example.net a:z.example.net -all"), "info", "x.exam"),
     ("no_ptr", at("v=spf1 include:a.example.net -all", a=["v=spf1 ptr -all"]), "info", "example.com > a"),
 ]  # fmt: skip
