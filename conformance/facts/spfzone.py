@@ -57,6 +57,8 @@ class Owner:
     @property
     def synthesized(self) -> str:
         """The wildcard that all records of the name are those of, for a sentence. Raises Undetermined."""
+        if self.node.texts and self.wild:
+            self.wild["TXT"].known()
         if not self.node.texts or not self.own:
             return ""
         if any(self.own[kind].known().records != self.wild[kind].known().records for kind in self.own):

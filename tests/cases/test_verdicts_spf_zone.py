@@ -138,6 +138,8 @@ def test_a_wildcard_in_place_of_records() -> None:
     assert "no records but those of *.example.com" in found.text
     own = star | {"a.example.com MX": [(10, "mx1.example.com")]}
     assert judged("not_cname_broken", own, envelope="a.example.com") == Verdict(PASS)
+    silent = {**own, "*.example.com TXT": None}
+    assert judged("not_cname_broken", silent, envelope="a.example.com").said == UNDETERMINED
 
 
 def test_a_copy_of_type_spf_is_only_mentioned() -> None:
