@@ -15,6 +15,7 @@ from conformance.diffing import diff
 from conformance.given import INVENTORY, as_typed, fail, options, read_fleet
 from conformance.options import OPTIONS
 from conformance.receiver.cli import receiver
+from conformance.recordsof import records
 from conformance.spfshow import spf
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -175,6 +176,7 @@ main.add_command(telling.merge)
 main.add_command(verifying.verify)
 main.add_command(diff)
 main.add_command(spf)
+main.add_command(records)
 main.add_command(night.status)
 main.add_command(night.history)
 main.add_command(receiver)

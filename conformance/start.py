@@ -66,7 +66,7 @@ def begin(config: pytest.Config) -> Run:
         if not config.option.collectonly:
             run.make_folder()
             if run.fleet.lab and not chosen["replay"]:
-                enter_lab(run)
+                run.settings = enter_lab(run.fleet, run.settings, run.held, run.notes)
             if chosen["budget"]:
                 held.callback(end_after(duration(chosen["budget"]), run.notes))
         run.held.push(held.pop_all())
@@ -159,29 +159,31 @@ def _with_options(fleet: Fleet, chosen: Settings) -> Fleet:
     return dataclasses.replace(fleet, mtas=tuple(without(mta) for mta in fleet.mtas))
 
 
-def enter_lab(run: Run) -> None:
-    """Start the embedded lab around this process, or fall back to the facts shipped with it."""
+def enter_lab(fleet: Fleet, settings: Settings, held: ExitStack, notes: list[str]) -> Settings:
+    """Start the embedded lab around this process, or fall back to the facts shipped with it.
+
+    Returns the settings of whoever looks at it; ``held`` stops it. Raises UsageError.
+    """
     from conformance.lab import runtime
     from conformance.lab.namespace import NamespaceError
 
     folder = Path(runtime.__file__).parent
-    if run.fleet.lab != LAB:
-        raise UsageError(f"mailconform_lab: {run.fleet.lab!r} is unknown; there is {LAB!r}")
+    if fleet.lab != LAB:
+        raise UsageError(f"mailconform_lab: {fleet.lab!r} is unknown; there is {LAB!r}")
     try:
         lab = runtime.start(folder)
     except NamespaceError as error:
-        if overlays(run.settings):
+        if overlays(settings):
             raise UsageError(
                 f"the embedded lab cannot run here ({error}), and no overlay changes gathered facts"
             ) from None
-        run.notes.append(f"the embedded lab cannot run here ({error}): facts shipped with it are judged instead")
-        run.settings = run.settings.changed({"replay": str(folder / "facts.json.xz")})
-        return
-    run.held.callback(lab.stop)
+        notes.append(f"the embedded lab cannot run here ({error}): facts shipped with it are judged instead")
+        return settings.changed({"replay": str(folder / "facts.json.xz")})
+    held.callback(lab.stop)
     os.environ.update(lab.environ)
-    run.notes.append("this run looked at the embedded lab: simulated hosts in a network of their own")
+    notes.append("this run looked at the embedded lab: simulated hosts in a network of their own")
     values = {"resolver": split(lab.environ["MAILCONFORM_RESOLVER"]), "ehlo": lab.environ.get("MAILCONFORM_EHLO")}
     if receiver := lab.environ.get("MAILCONFORM_RECEIVER"):
         certificate = lab.environ.get("MAILCONFORM_RECEIVER_CERTIFICATE")
         values |= {"receiver": receiver, "probe": "send", "receiver-certificate": certificate}
-    run.settings = run.settings.changed({k: value for k, value in values.items() if k not in run.settings.given})
+    return settings.changed({k: value for k, value in values.items() if k not in settings.given})

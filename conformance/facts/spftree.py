@@ -245,7 +245,7 @@ class Node:
     @property
     def open_doors(self) -> list[str]:
         """Terms that authorise everybody, alone or together. Raises Undetermined, NotApplicable as ``published``."""
-        wide = [(node, term) for node in self.judged().authorising() for term in _wide(node)]
+        wide = [(node, term) for node in self.judged().authorising() for term in wide_terms(node)]
         networks = [term.network for _, term in wide if term.network is not None]
         v4 = ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv4Network))
         v6 = ipaddress.collapse_addresses(net for net in networks if isinstance(net, ipaddress.IPv6Network))
@@ -256,7 +256,7 @@ class Node:
         return found
 
 
-def _wide(node: Node) -> list[spf.Mechanism]:
+def wide_terms(node: Node) -> list[spf.Mechanism]:
     """Return the reachable mechanisms of a record that pass everybody, or the greater part of a family."""
     if node.record is None:
         return []

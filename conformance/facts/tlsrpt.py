@@ -55,13 +55,14 @@ class ReportHosts:
     @property
     def deaf(self) -> list[str]:
         """Destinations that no report can reach, and why. Raises Undetermined."""
-        found = findings(self.destinations, lambda one: _deafness(*one))
+        found = findings(self.destinations, lambda one: deafness(*one))
         if not found and self.left_out:
             raise Undetermined(f"{self.left_out} destinations of reports were not looked up")
         return found
 
 
-def _deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward | None) -> str:
+def deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward | None) -> str:
+    """Say why no report reaches a destination; empty when one does. Raises Undetermined."""
     if seen is None:
         return ""
     if isinstance(seen, Forward):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from conformance.reading import dmarc, spf, taglist
+from conformance.reading import dmarc, spf, taglist, zonetext
 from conformance.reading.typography import DECORATION, plain
 
 _VERSION: Final = "v=spf1"
@@ -34,18 +34,7 @@ def txt_data(text: str) -> str:
     ``text`` is octets decoded as Latin-1, as answers keep them; a text beyond Latin-1 is taken as UTF-8. Quotes,
     backslashes and what is not printable ASCII are escaped (RFC 1035 section 5.1).
     """
-    try:
-        octets = text.encode("latin-1")
-    except UnicodeEncodeError:
-        octets = text.encode("utf-8", "replace")
-    parts = [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
-    return " ".join(f'"{"".join(_zone_octet(octet) for octet in part)}"' for part in parts)
-
-
-def _zone_octet(octet: int) -> str:
-    if octet in b'"\\':
-        return f"\\{octet:c}"
-    return chr(octet) if 0x20 <= octet <= 0x7E else f"\\{octet:03d}"
+    return " ".join(map(zonetext.quoted_string, zonetext.split(text)))
 
 
 def spf_of(mechanisms: Iterable[str], end: str = "~all") -> str:
