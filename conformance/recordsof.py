@@ -47,9 +47,9 @@ def records(domain: str, form: str, threshold: str, **given: Any) -> NoReturn:
         fail(f"{domain} is not a domain of the inventory; see: mailconform list domains")
     with ExitStack() as held:
         report = _report(fleet, found, settled(given), threshold, held)
-    from conformance.records.formats import FORMATS as written
+    from conformance.records import formats
 
-    for line in written[form](report):
+    for line in formats.FORMATS[form](report):
         click.echo(line)
     raise SystemExit(report.status)
 

@@ -1,4 +1,4 @@
-"""Records of others' making put right term by term: what can be read stays as it is, what is garbled is read as meant."""
+"""Records put right term by term: what can be read stays as it is, what is garbled is read as it was meant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _VERSION = re.compile(r"\A(?:v\s*[=:\-]?\s*)?spf\W?1?[\s,;]*", re.IGNORECASE)
 def spf_mended(text: str) -> tuple[str, tuple[str, ...]]:
     """Return an SPF record as it seems to be meant, and the words that nobody can read, which are left out."""
     body = _VERSION.sub("", plain(text, limit=len(text)).lstrip(DECORATION), count=1)
-    words, lost = [], []
+    words: list[str] = []
+    lost: list[str] = []
     for word in body.split():
         meant = _meant(word)
         if meant and not spf.parse_all(" ".join(("v=spf1", *words, meant)))[1]:
@@ -63,9 +64,8 @@ def spf_replaced(text: str, others: Mapping[int, Iterable[str]]) -> str:
 
 def key_mended(text: str) -> str:
     """Return a DKIM key record without what zone files and web forms left in it; empty where that gives no key."""
-    candidate = re.sub(
-        r"\s+", " ", plain(text, limit=len(text)).lstrip(DECORATION).rstrip(_STRAY + " ").replace("\\;", ";")
-    )
+    bare = plain(text, limit=len(text)).lstrip(DECORATION).rstrip(_STRAY + " ").replace("\\;", ";")
+    candidate = re.sub(r"\s+", " ", bare)
     try:
         key = parse_key(candidate)
     except DkimSyntaxError:
@@ -74,7 +74,7 @@ def key_mended(text: str) -> str:
 
 
 def key_with(text: str, change: Callable[[str, str], str | None]) -> str:
-    """Return a key record with tags changed: ``change`` takes name and value, and returns the value, or None to drop it."""
+    """Return a key record with tags changed: ``change`` takes name and value, and returns the value or None."""
     tags, _ = taglist.read(text)
     kept = ((tag.name, change(tag.name, tag.value)) for tag in tags)
     return "; ".join(f"{name}={value}" for name, value in kept if value is not None)
@@ -97,7 +97,7 @@ def without_tag(unwanted: str) -> Callable[[str, str], str | None]:
 
 
 def tlsrpt_mended(text: str) -> str:
-    """Return a record of TLS reporting with ``mailto:`` where a bare address stands; empty where it is unusable still."""
+    """Return a record of TLS reporting with ``mailto:`` before bare addresses; empty where it is unusable still."""
     head, found, rest = text.partition("rua=")
     uris, semicolon, tail = rest.partition(";")
     meant = ",".join(_uri(one.strip()) for one in uris.split(",") if one.strip())

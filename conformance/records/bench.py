@@ -119,7 +119,8 @@ def _chosen(kind: str, rules: tuple[str, ...]) -> tuple[Check, ...]:
 @cache
 def _function(check: Check) -> Callable[..., None]:
     module = importlib.import_module(check.where.partition(":")[0])
-    return next(one for one in vars(module).values() if getattr(one, "check", None) is check)
+    found: Callable[..., None] = next(one for one in vars(module).values() if getattr(one, "check", None) is check)
+    return found
 
 
 def _value(name: str, values: dict[str, Any], task: Task) -> Any:

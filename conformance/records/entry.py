@@ -51,10 +51,10 @@ class Entry:
         return tuple(one for one in data or () if one not in self.kept)
 
 
-def shown(data: Data) -> str:
+def shown(rdtype: str, data: Data) -> str:
     """Return record data as a zone file takes it; names end in a dot."""
     if isinstance(data, str):
-        return data if (data[:1].isdigit() and data.replace(".", "").isdigit()) or ":" in data else _absolute(data)
+        return data if rdtype in ("A", "AAAA") else _absolute(data)
     if len(data) == 2 and isinstance(data[0], int):
         return f"{data[0]} {_absolute(str(data[1]))}"
     return " ".join(quoted_string(str(one)) for one in data)

@@ -62,10 +62,10 @@ def _details(one: Entry) -> Iterator[str]:
     if one.cause:
         yield f"why:     {one.cause}"
     for data in now:
-        yield f"now:     {shown(data)}"
+        yield f"now:     {shown(one.rdtype, data)}"
     if changed and one.wanted is not None:
         for data in one.meant(one.wanted):
-            yield f"publish: {shown(data)}"
+            yield f"publish: {shown(one.rdtype, data)}"
             if isinstance(data, tuple) and len(data) > 1 and not isinstance(data[0], int):
                 yield f"whole:   {whole(data)}"
         if not one.meant(one.wanted):
@@ -91,7 +91,7 @@ def as_zone(report: Report) -> Iterator[str]:
         for one in report.entries:
             if one.zone == zone:
                 yield _comment(_heading(one))
-                yield from (f"{one.name}. IN {one.rdtype} {shown(data)}" for data in one.wanted or ())
+                yield from (f"{one.name}. IN {one.rdtype} {shown(one.rdtype, data)}" for data in one.wanted or ())
 
 
 def _heading(one: Entry) -> str:
@@ -103,7 +103,7 @@ def _heading(one: Entry) -> str:
         return f"{said}: {one.name}. {one.rdtype}: {one.source or fixes}"
     if not one.wanted:
         return f"{said}: remove {one.name}. {one.rdtype}"
-    now = ", ".join(map(shown, one.meant(one.now)))
+    now = ", ".join(shown(one.rdtype, data) for data in one.meant(one.now))
     return f"{said}, now {now}" if one.state is State.WRONG else said
 
 
@@ -127,8 +127,8 @@ def _object(one: Entry) -> dict[str, Any]:
         "zone": one.zone,
         "purpose": one.purpose,
         "state": one.state.value,
-        "now": [_value(data) for data in one.now],
-        "wanted": None if one.wanted is None else [_value(data) for data in one.wanted],
+        "now": [_value(one.rdtype, data) for data in one.now],
+        "wanted": None if one.wanted is None else [_value(one.rdtype, data) for data in one.wanted],
         "ttl": TTL,
         "findings": [{key: finding[key] for key in keys} for finding in one.findings],
         "source": one.source,
@@ -137,8 +137,8 @@ def _object(one: Entry) -> dict[str, Any]:
     }
 
 
-def _value(data: Data) -> dict[str, Any]:
-    value: dict[str, Any] = {"value": whole(data), "zone": shown(data)}
+def _value(rdtype: str, data: Data) -> dict[str, Any]:
+    value: dict[str, Any] = {"value": whole(data), "zone": shown(rdtype, data)}
     if isinstance(data, tuple) and not isinstance(data[0], int):
         value["strings"] = list(data)
     return value
@@ -167,21 +167,22 @@ def _aside(one: Entry, inside: bool) -> Iterator[str]:
         yield _comment(_heading(one), "#")
         return
     for data in one.wanted:
-        yield _comment(f"in the zone {one.zone}, {one.state.value}: {one.name}. IN {one.rdtype} {shown(data)}", "#")
+        record = f"{one.name}. IN {one.rdtype} {shown(one.rdtype, data)}"
+        yield _comment(f"in the zone {one.zone}, {one.state.value}: {record}", "#")
 
 
 def _octodns(one: Entry) -> dict[str, Any]:
-    values = [_octodns_value(data) for data in one.wanted or ()]
+    values = [_octodns_value(one.rdtype, data) for data in one.wanted or ()]
     record: dict[str, Any] = {"ttl": TTL, "type": one.rdtype}
     return record | ({"value": values[0]} if len(values) == 1 else {"values": values})
 
 
-def _octodns_value(data: Data) -> Any:
+def _octodns_value(rdtype: str, data: Data) -> Any:
     if isinstance(data, tuple) and isinstance(data[0], int):
-        return {"exchange": shown(data).partition(" ")[2], "preference": data[0]}
+        return {"exchange": shown(rdtype, data).partition(" ")[2], "preference": data[0]}
     if isinstance(data, tuple):
         return whole(data).replace(";", "\\;")
-    return shown(data)
+    return shown(rdtype, data)
 
 
 def _natural(name: str) -> list[Any]:
@@ -204,7 +205,7 @@ def as_terraform(report: Report) -> Iterator[str]:
             "name": _literal(one.name),
             "type": one.rdtype,
             "ttl": TTL,
-            "records": [_literal(_route53(data)) for data in one.wanted],
+            "records": [_literal(_route53(one.rdtype, data)) for data in one.wanted],
         }
     document: dict[str, Any] = {"//": [f"What {report.domain} should publish, by mailconform.", *open_ends]}
     if resources:
@@ -212,11 +213,11 @@ def as_terraform(report: Report) -> Iterator[str]:
     yield json.dumps(document, indent=2)
 
 
-def _route53(data: Data) -> str:
-    """Return data as the provider takes it: it puts a text between quotes, and the strings of a long one between two."""
+def _route53(rdtype: str, data: Data) -> str:
+    """Return data as the provider takes it: quotes around a text are its own affair, those within it are not."""
     if isinstance(data, tuple) and not isinstance(data[0], int):
         return '""'.join(_octal(str(one)) for one in data)
-    return shown(data)
+    return shown(rdtype, data)
 
 
 def _octal(text: str) -> str:

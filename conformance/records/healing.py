@@ -31,7 +31,7 @@ def _nothing(_verdict: Verdict) -> Iterator[Change]:
 
 
 def _ptr(verdict: Verdict) -> Iterator[Change]:
-    """One name, the fleet's own, and its way back: what all remedies of reverse names come to."""
+    """Yield one name, the fleet's own, and its way back: what all remedies of reverse names come to."""
     address, name = verdict.fact("address"), verdict.fact("own_name")
     if "<" in name:
         return
@@ -42,12 +42,12 @@ def _ptr(verdict: Verdict) -> Iterator[Change]:
 
 
 def _greeting(verdict: Verdict) -> Iterator[Change]:
-    """An address of the name that a host greets with."""
+    """Yield an address for the name that a host greets with."""
     yield from (one for one in as_printed(verdict) if one.rdtype in ("A", "AAAA"))
 
 
 def _exchangers(verdict: Verdict) -> Iterator[Change]:
-    """Of an envelope domain that takes no mail: the exchangers of the domain that it is used for."""
+    """Yield for an envelope domain that takes no mail the exchangers of the domain that it is used for."""
     domain, mail = verdict.fact("domain"), verdict.fact("mail_domains").names[0]
     whole = verdict.fact("gathered")("mail_domains", domain)
     own = next(one for one in whole.names if one.name == domain.name)
@@ -58,7 +58,7 @@ def _exchangers(verdict: Verdict) -> Iterator[Change]:
 
 
 def _canonical_exchangers(verdict: Verdict) -> Iterator[Change]:
-    """The names that aliases among the exchangers lead to, and no null MX beside others."""
+    """Yield the exchangers by the names that aliases lead to, and without a null MX beside others."""
     mail = verdict.fact("mail_domains").names[0]
     led = {one.name: one.aliases[-1] for one in mail.targets if one.aliases and one.resolves}
     better = tuple(dict.fromkeys((rank, led.get(name, name)) for rank, name in mail.mx.exchanges if name != "."))
@@ -81,7 +81,7 @@ def _key_syntax(verdict: Verdict) -> Iterator[Change]:
 
 
 def _strict_transport(verdict: Verdict) -> Iterator[Change]:
-    """One record. A domain without any needs its policy served first, which no record does."""
+    """Yield one record. A domain without any needs its policy served first, which no record does."""
     transport = verdict.fact("strict_transport")
     published = transport.published
     good = [text for text in published.answer.joined if is_record(text, "STSv1") and not parse_sts(text).problems]
@@ -101,7 +101,7 @@ def _tls_reporting(verdict: Verdict) -> Iterator[Change]:
 
 
 def _reachable_reports(verdict: Verdict) -> Iterator[Change]:
-    """The destinations that reports can reach, else the address that the rule for the record proposes."""
+    """Yield the destinations that reports can reach, else the address that the rule for the record proposes."""
     from conformance.catalogue import checks
     from conformance.facts.tlsrpt import deafness
 

@@ -19,7 +19,7 @@ def _change(walk: DmarcWalk, name: str, text: str, note: str = "") -> Change:
 
 
 def _single(verdict: Verdict) -> Iterator[Change]:
-    """Keep one of several: one that says what was declared, else the mildest. As it is, none counts."""
+    """Yield one of several: one that says what was declared, else the mildest. As it is, none counts."""
     walk: DmarcWalk = verdict.fact("dmarc")
     for name in walk.names:
         records = [dmarc.parse(text) for text in walk.record_texts(name)]
@@ -71,7 +71,7 @@ def _reports(verdict: Verdict) -> Iterator[Change]:
 
 
 def _reachable_reports(verdict: Verdict) -> Iterator[Change]:
-    """The mailboxes that mail reaches, else one of the domain itself."""
+    """Yield the mailboxes that mail reaches, else one of the domain itself."""
     boxes = verdict.fact("dmarc_mailboxes")
     walk: DmarcWalk = boxes.walk
     lost = {one.name for one in boxes.domains if _refuses(boxes, one)}

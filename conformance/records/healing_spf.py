@@ -103,7 +103,7 @@ def _no_ptr(verdict: Verdict) -> Iterator[Change]:
 
 
 def _no_plus_all(verdict: Verdict) -> Iterator[Change]:
-    """The record without what passes everybody, an end that passes nobody else, and the addresses that it named so."""
+    """Yield the record without what passes everybody, closed at its end, and with the addresses that it named so."""
     root = _root(verdict)
     wide: dict[int, Iterable[str]] = {term.position: () for term in wide_terms(root)}
     if wide:
@@ -113,7 +113,7 @@ def _no_plus_all(verdict: Verdict) -> Iterator[Change]:
 
 
 def _lookups(verdict: Verdict) -> Iterator[Change]:
-    """The record with networks in place of as few includes as need be: of those that name nothing but networks."""
+    """Yield the record with networks in place of as few includes as need be, which name nothing but networks."""
     root, domain = _root(verdict), verdict.fact("domain")
     total = sum(len(node.looks) for node in root.nodes())
     plain = [(networks, look) for look in root.looks if (networks := _networks(look.node))]
@@ -163,7 +163,7 @@ def _explanation(verdict: Verdict) -> Iterator[Change]:
 
 
 def _greeting(verdict: Verdict) -> Iterator[Change]:
-    """The record of the name that a host greets with: with one address more where it has one."""
+    """Yield the record of the name that a host greets with: with one address more where it has one."""
     says, address = verdict.fact("spf_helo"), verdict.fact("address")
     term = [address.spf_mechanism]
     text = remedy.spf_authorising(says.record, term) if says.record else remedy.spf_of(term, "-all")

@@ -123,7 +123,7 @@ class Survey:
         return owner(self.store, change.key)
 
     def _acts(self, verdict: Verdict, change: Change, key: Key) -> bool:
-        """Whether a change is made: what nothing has to give way to, always; anything else for a finding that counts."""
+        """Whether a change is made: always what nothing has to give way to, anything else for a finding that counts."""
         there = published(self.store, key)
         if there is None:
             return False
@@ -230,5 +230,7 @@ def _same(one: Verdict, others: Sequence[Verdict]) -> bool:
 
 def _strictest(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Return findings once each, the hardest first."""
-    once = {(one.check.id, one.result["subject"]): one for one in reversed(verdicts)}
-    return sorted(reversed(once.values()), key=lambda one: one.weighs.rank)
+    once: dict[tuple[str, str], Verdict] = {}
+    for one in verdicts:
+        once.setdefault((one.check.id, one.result["subject"]), one)
+    return sorted(once.values(), key=lambda one: one.weighs.rank)
