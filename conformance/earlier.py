@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.facts.snapshot import SnapshotError, load
+from conformance.facts.keyhistory import Sightings, known_after
+from conformance.facts.snapshot import Snapshot, SnapshotError, load
 from conformance.facts.store import Store
 from conformance.gate import LATEST
 from conformance.options import Settings
@@ -33,9 +34,19 @@ def facts_before(settings: Settings) -> Path | None:
 
 def before(settings: Settings) -> Store | None:
     """Return what that run observed; None where that is not known, or was not live."""
+    snapshot = _snapshot(settings)
+    return snapshot.store() if snapshot and not snapshot.overlays else None
+
+
+def keys_before(settings: Settings) -> Sightings:
+    """Return the DKIM keys that earlier runs saw. A run of proposed DNS passes on what it was told, and no more."""
+    snapshot = _snapshot(settings)
+    return known_after(snapshot) if snapshot else {}
+
+
+def _snapshot(settings: Settings) -> Snapshot | None:
     path = facts_before(settings)
     try:
-        snapshot = load(str(path)) if path else None
+        return load(str(path)) if path else None
     except SnapshotError:
         return None
-    return snapshot.store() if snapshot and not snapshot.overlays else None

@@ -6,12 +6,12 @@ from typing import cast
 
 import pytest
 
-from conformance import fixtures_sent, fixtures_spf
+from conformance import fixtures_dkim, fixtures_sent, fixtures_spf
 from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.earlier import before
 from conformance.facts.answer import Status
-from conformance.facts.dkim import KeyNode, KeyRecord
+from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.dmarcaround import ReportMailboxes, SkippedParents
 from conformance.facts.dnsbl import ListAnswers, Listings
@@ -218,18 +218,6 @@ def spf_helo(gathered: Gathered, address: Address) -> SpfResult:
 
 
 @pytest.fixture
-def dkim_key(gathered: Gathered, selector: Selector) -> KeyRecord:
-    """The record at the selector."""
-    return cast(KeyRecord, gathered("dkim_key", selector))
-
-
-@pytest.fixture
-def dkim_nodes(gathered: Gathered, domain: Domain) -> tuple[KeyNode, ...]:
-    """Where the keys of the domain stand."""
-    return cast(tuple[KeyNode, ...], gathered("dkim_nodes", domain))
-
-
-@pytest.fixture
 def signing_domain(gathered: Gathered, selector: Selector) -> MailDomain:
     """The d= domain of the selector with its addresses and mail exchangers."""
     return cast(MailDomain, gathered("signing_domain", selector))
@@ -385,5 +373,5 @@ def parked_mail(gathered: Gathered, parked_domain: Domain) -> MailDomains:
     return cast(MailDomains, gathered("parked_mail", parked_domain))
 
 
-for _module in (fixtures_sent, fixtures_spf):
+for _module in (fixtures_dkim, fixtures_sent, fixtures_spf):
     globals().update({name: one for name, one in vars(_module).items() if hasattr(one, "_get_wrapped_function")})

@@ -22,6 +22,7 @@ import pytest
 from conformance import gate, home, probing
 from conformance.cases import files as case_files
 from conformance.check import Check, Level
+from conformance.earlier import keys_before
 from conformance.facts import observed
 from conformance.facts.answer import Answer
 from conformance.facts.gather import Gathered, Limits, gather
@@ -223,6 +224,7 @@ class Run:
         wanted = {one.key: one for one in (*asked, *told)}
         if self.settings["resume"]:
             self._resume()
+        self.store.keys = keys_before(self.settings)
         with Ticker(sys.stderr, "gathering facts") as ticker:
             try:
                 gather(list(wanted.values()), self.fleet, self.store, self.limits(), self.gathering, ticker)
@@ -235,6 +237,7 @@ class Run:
     def gather_into(self, store: Store, wanted: Sequence[Wanted]) -> None:
         """Gather some facts once more, into a store of their own; nobody is made to send again."""
         store.trials.update(self.store.trials)
+        store.keys = self.store.keys
         gather(list({one.key: one for one in wanted}.values()), self.fleet, store, self.limits(), Gathering(), _mute)
 
     def _resume(self) -> None:

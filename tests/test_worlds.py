@@ -26,7 +26,7 @@ def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
         monkeypatch.setenv("SSL_CERT_FILE", str(served.ca_file))
         command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
         command += [f"--resolver={served.resolver}", "--ehlo=probe.example.com", "--dns-paranoid"]
-        if world.earlier:
+        if world.is_later:
             world.remembered(folder / "runs")
             command += [f"--reports={folder / 'runs'}", "--confirm=0"]
         else:
@@ -35,7 +35,7 @@ def run(world: worlds.World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
         if world.servers:
             command += ["--authoritative", f"--authoritative-port={served.resolver.rpartition(':')[2]}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    results = folder / ("runs/latest" if world.earlier else "report") / "results.json"
+    results = folder / ("runs/latest" if world.is_later else "report") / "results.json"
     assert results.exists(), done.stdout + done.stderr
     return done.returncode, json.loads(results.read_text())["results"]
 

@@ -12,9 +12,12 @@ from conformance.facts.store import Asker
 from conformance.fleet.model import Domain, Selector
 from conformance.outcome import NotApplicable, findings
 from conformance.reading.dkim import DkimSyntaxError, Key, near_miss, parse_key, weakness
+from conformance.reading.excerpt import listed, quoted
 
 UNUSED = "mailconform"
 """A selector that no domain has, so that a wildcard answers for it where there is one."""
+_LEAST_BITS, _MOST_BITS = 1024, 4096
+"""Sizes of RSA keys that every verifier takes (RFC 8301 section 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,29 @@ class KeyRecord:
         if isinstance(key, DkimSyntaxError) or not key.known_type:
             raise NotApplicable("no verifier can use the record, see dkim.key-syntax")
         return key
+
+    @property
+    def unfit(self) -> str:
+        """Why no verifier takes the record for mail with rsa-sha256; empty where all do. Raises Undetermined."""
+        texts = self.texts
+        if not self.meant:
+            others = listed(quoted(text) for text in texts)
+            return f"holds no key but {others}" if others else f"answered {self.answer.describe()}"
+        if len(texts) > 1:
+            return f"has {len(texts)} records"
+        if why := _unusable(texts[0]):
+            return why
+        key = parse_key(texts[0])
+        if key.bits is None:
+            return "the key is revoked, p= is empty"
+        faults = {
+            f"the key has {key.bits} bits": key.key_type == "rsa" and not _LEAST_BITS <= key.bits <= _MOST_BITS,
+            f"the key is of type {key.key_type}, and seals are made with RSA": key.key_type != "rsa",
+            f"h={':'.join(key.hashes)} leaves sha256 out": not key.allows_hash("sha256"),
+            f"s={':'.join(key.services)} leaves email out": not key.serves("email"),
+            f"t={':'.join(key.flags)} says that the key is tested": key.testing,
+        }
+        return "; ".join(text for text, wrong in faults.items() if wrong)
 
     @property
     def weakness(self) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from conformance.facts.answer import Answer, Status
+from conformance.facts.keyhistory import united
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Store, canonical
 
@@ -29,6 +30,7 @@ def joined(stores: Sequence[Store]) -> tuple[Store, list[str]]:
                         kept[key] = seen
         whole.servers |= store.servers
         whole.authoritative |= store.authoritative
+    whole.keys = united(one for store in stores for seen in store.keys.values() for one in seen)
     whole.sort()
     return whole, list(differing)
 

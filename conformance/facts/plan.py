@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.facts import (
+    arckeys,
     authentication,
     delivery,
     dkim,
@@ -22,6 +23,7 @@ from conformance.facts import (
     greeted,
     greeting,
     impostor,
+    keyusers,
     message,
     mtasts,
     neighbours,
@@ -121,7 +123,9 @@ FACTS: Mapping[str, Fact] = {
     "spf_hosts": Fact(spfzone.spf_hosts, of=spfzone.host_names),
     "dkim_key": Fact(dkim.key_record),
     "dkim_nodes": Fact(dkim.key_nodes),
+    "arc_keys": Fact(arckeys.arc_keys, of=arckeys.place),
     "signing_domain": Fact(dkim.signing_domain),
+    "key_users": Fact(keyusers.key_users, of=keyusers.place),
     "dmarc": Fact(dmarc.dmarc_walk, of=_author),
     "dmarc_reports": Fact(dmarc.report_destinations, of=_author),
     "dmarc_mailboxes": Fact(dmarcaround.report_mailboxes, of=_author),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from conformance.facts.answer import Answer
+from conformance.facts.keyhistory import Sighting, united
 from conformance.facts.page import Page
 from conformance.facts.session import Session
 from conformance.facts.store import Store
@@ -48,10 +49,12 @@ class Snapshot:
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
     pages: tuple[Page, ...] = ()
+    keys: tuple[Sighting, ...] = ()
+    """DKIM keys that earlier runs saw; those of this run stand in its answers."""
 
     def store(self) -> Store:
         """Return the observations as a store."""
-        store = Store(authoritative=self.authoritative)
+        store = Store(authoritative=self.authoritative, keys=united(self.keys))
         for answer in self.answers:
             store.add(answer)
         store.sessions.update((session.id, session) for session in self.sessions)
@@ -114,6 +117,7 @@ def dump(store: Store, gathering: Gathering) -> str:
         sessions=tuple(store.sessions.values()),
         trials=tuple(store.trials.values()),
         pages=tuple(store.pages.values()),
+        keys=tuple(one for seen in store.keys.values() for one in seen),
     )
     return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
 

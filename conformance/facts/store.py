@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from conformance.facts.answer import Answer, Status
+from conformance.facts.keyhistory import Sightings
 from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.session import End, Session
 from conformance.facts.trial import State, Trial
@@ -80,6 +81,8 @@ class Store:
     sessions: dict[str, Session] = field(default_factory=dict)
     trials: dict[tuple[str, str, str], Trial] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
+    keys: Sightings = field(default_factory=dict)
+    """DKIM keys that earlier runs saw."""
 
     servers: set[str] = field(default_factory=set)
     """Name servers that answered a question: found, or not there."""
@@ -95,7 +98,7 @@ class Store:
 
     def known(self) -> Store:
         """Return what was observed, without what could not be: that is to be asked again."""
-        store = Store(authoritative=self.authoritative)
+        store = Store(authoritative=self.authoritative, keys=self.keys)
         for answer in self.answers.values():
             if answer.status is not Status.UNDETERMINED:
                 store.add(answer)

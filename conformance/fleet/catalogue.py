@@ -66,6 +66,7 @@ class Catalogue:
             header_from=entry.header_from,
             envelope=entry.envelope or "",
             selectors=tuple(self._selectors(name, entry, value, (*path, "dkim"))),
+            arc=tuple(Selector(name, one.selector, one.domain or name) for one in entry.arc),
             spf_all=tuple(entry.spf.all),
             spf_max_lookups=entry.spf.max_lookups,
             dmarc_p=tuple(entry.dmarc.p),
@@ -88,7 +89,7 @@ class Catalogue:
                 self.problems.add(label(DOMAINS, (*path, number)), f"repeats the selector {key.selector}", origin)
                 continue
             seen.add((key.selector, signing))
-            yield Selector(name, key.selector, signing, key.state, key.min_bits, origin)
+            yield Selector(name, key.selector, signing, key.state, key.min_bits, key.max_months, origin)
 
     def sends_for(self, host: Host, reader: Reader) -> tuple[str, ...]:
         """Return the domains that a host sends for: what all, its groups and itself declare."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.reading.hostname import check_syntax, is_qualified
-from conformance.reading.orgdomain import known_tld, to_ascii
+from conformance.reading.orgdomain import known_tld, registrable, to_ascii
 from conformance.reading.ptrname import isp_words, judge
 from conformance.reading.spf import mechanism_of
 from conformance.reading.waivers import Waiver
@@ -119,6 +119,8 @@ class Selector:
     signing_domain: str
     state: str = "signing"
     min_bits: int | None = None
+    max_months: int = 6
+    """Months after which another key is to be used."""
     origin: Origin | None = None
 
     @property
@@ -142,6 +144,7 @@ class Domain:
     """A domain of the catalogue: one that mail is sent for, or one that never sends (``no_mail``).
 
     ``name``, ``envelope`` and selector domains are A-labels in lower case without a final dot.
+    ``arc`` are the selectors that ARC sets are sealed with.
     ``spf_all``, ``dmarc_p`` are the sets of values the owner accepts; empty means no wish beyond the rules.
     ``dmarc_ruf``: addresses in lower case. ``lists``: people write to mailing lists from it.
     ``policy_host`` and ``policy_port`` say where the MTA-STS policy is fetched; empty: where DNS leads.
@@ -152,6 +155,7 @@ class Domain:
     header_from: bool = True
     envelope: str = ""
     selectors: tuple[Selector, ...] = ()
+    arc: tuple[Selector, ...] = ()
     spf_all: tuple[str, ...] = ()
     spf_max_lookups: int = 10
     dmarc_p: tuple[str, ...] = ()
@@ -405,6 +409,23 @@ class Fleet:
     def probes(self) -> tuple[Probe, ...]:
         """Every delivery to observe."""
         return tuple(probe for stream in self.streams for probe in stream.probes)
+
+    @cached_property
+    def probes_of(self) -> Mapping[str | None, tuple[Probe, ...]]:
+        """The deliveries to observe by the registrable domain of their stream."""
+        found: dict[str | None, list[Probe]] = {}
+        for probe in self.probes:
+            found.setdefault(registrable(probe.stream.domain), []).append(probe)
+        return {name: tuple(probes) for name, probes in found.items()}
+
+    @cached_property
+    def signers(self) -> Mapping[str, tuple[Domain, ...]]:
+        """The domains that are declared to be signed with a key, by where that stands."""
+        found: dict[str, list[Domain]] = {}
+        for domain in self.sending_domains:
+            for name in dict.fromkeys(one.record_name for one in domain.selectors if one.state == "signing"):
+                found.setdefault(name, []).append(domain)
+        return {name: tuple(domains) for name, domains in found.items()}
 
     @property
     def sending_domains(self) -> tuple[Domain, ...]:

@@ -77,6 +77,16 @@ class Dkim(Part):
     state: Literal["signing", "published", "retired"] = "signing"
     domain: DomainName | None = Field(None, description="The d= domain, where it is another one.")
     min_bits: Annotated[int, BeforeValidator(number), Field(ge=512, le=16384)] | None = None
+    max_months: Annotated[int, BeforeValidator(number), Field(ge=1, le=60)] = Field(
+        6, description="Months after which another key is to be used; 12 will do for small senders."
+    )
+
+
+class Arc(Part):
+    """A selector that ARC sets are sealed with."""
+
+    selector: SelectorName
+    domain: DomainName | None = Field(None, description="The d= domain, where it is another one.")
 
 
 class Spf(Part):
@@ -109,6 +119,7 @@ class DomainEntry(Part):
     header_from: bool = True
     envelope: DomainName | None = Field(None, description="The RFC5321.MailFrom domain; default: the domain itself.")
     dkim: list[Dkim] = Field(default=[])
+    arc: list[Arc] = Field([], description="Selectors that ARC sets of forwarded mail are sealed with.")
     spf: Spf = Spf()
     dmarc: Dmarc = Dmarc()
     lists: bool = Field(False, description="People write to mailing lists from it.")

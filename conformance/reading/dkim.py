@@ -11,7 +11,7 @@ from typing import Final
 from conformance.reading.taglist import Tag, read
 from conformance.reading.typography import DECORATION, has_typographic_quotes, plain
 
-__all__ = ["DkimSyntaxError", "Key", "Tag", "near_miss", "parse_key", "parse_tags", "weakness"]
+__all__ = ["DkimSyntaxError", "Key", "Tag", "near_miss", "parse_key", "parse_tags", "spki", "weakness"]
 
 _WORD = re.compile(r"[A-Za-z](?:[A-Za-z0-9\-]*[A-Za-z0-9])?")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/= \t\r\n]")
@@ -171,6 +171,18 @@ def _bits(key_type: str, public: bytes, tag: Tag) -> int | None:
     if not isinstance(key, RSAPublicKey):
         raise DkimSyntaxError(tag.value_position, f"p= holds a key of another type than k={key_type}")
     return key.key_size
+
+
+def spki(key: Key) -> bytes:
+    """Return a public key as SubjectPublicKeyInfo, in whichever form it is published; empty for what is no key."""
+    if not key.public or not key.known_type:
+        return b""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+    is_rsa = key.key_type == "rsa"
+    public = load_der_public_key(key.public) if is_rsa else Ed25519PublicKey.from_public_bytes(key.public)
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def weakness(key: Key) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import datetime
 import json
 from dataclasses import dataclass, field
 from functools import cache
@@ -69,7 +70,11 @@ class World:
     """What the last run saw: texts by question; none for a run that nothing came before."""
     earlier_policies: dict[str, str] = field(default_factory=dict)
     """MTA-STS policies that the last run saw, by domain."""
+    earlier_keys: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """DKIM keys that runs before the last one saw, by name: ``key``, and how many days ago ``first`` and ``last``."""
     trials: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """Groups of the inventory with their hosts."""
     vars: dict[str, Any] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
@@ -88,11 +93,18 @@ class World:
         prefixed = {"mailconform_domains": domains, "mailconform_role": "mta_out"}
         prefixed |= {f"mailconform_{key}": value for key, value in self.vars.items()}
         hosts = {name: self._host(name, values, ports, folder) for name, values in self.hosts.items()}
-        return json.dumps({"all": {"vars": prefixed, "hosts": hosts}})
+        children = {group: {"hosts": dict.fromkeys(members)} for group, members in self.groups.items()}
+        return json.dumps({"all": {"vars": prefixed, "hosts": hosts, "children": children}})
+
+    @property
+    def is_later(self) -> bool:
+        """Whether other runs came before."""
+        return bool(self.earlier or self.earlier_keys)
 
     def remembered(self, top: Path) -> None:
         """Write the facts of an earlier run where the last run leaves them."""
         from conformance.facts.answer import Answer, Status
+        from conformance.facts.keyhistory import united
         from conformance.facts.page import Fetched, Page
         from conformance.facts.snapshot import Gathering, dump
         from conformance.facts.store import Store
@@ -101,13 +113,14 @@ class World:
         for question, texts in self.earlier.items():
             name, rdtype = question.split()
             status = Status.FOUND if texts else Status.ABSENT
-            records = tuple((text,) if rdtype == "TXT" else text for text in texts)
+            records = tuple((_bare(text),) if rdtype == "TXT" else text for text in texts)
             store.add(Answer(name, rdtype, status, "NOERROR" if texts else "NXDOMAIN", records))
         for domain, text in self.earlier_policies.items():
             host = f"mta-sts.{domain}"
             store.pages[host] = Page(host, Fetched.ANSWERED, 200, body=text)
+        store.keys = united(_sighting(name, one) for name, seen in self.earlier_keys.items() for one in seen)
         (top / "before").mkdir(parents=True)
-        (top / "before" / "facts.json").write_text(dump(store, Gathering("2026-01-01T00:00:00+00:00")))
+        (top / "before" / "facts.json").write_text(dump(store, Gathering(_days_ago(1))))
         (top / "latest").symlink_to("before")
 
     def captured(self, folder: Path) -> None:
@@ -134,6 +147,18 @@ class World:
         for stream, settings in host.get("mailconform_streams", {}).items():
             settings |= {"how": "file", "file": str(folder / f"{name}-{stream}.json")}
         return host
+
+
+def _days_ago(days: float) -> str:
+    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)).isoformat(timespec="seconds")
+
+
+def _sighting(name: str, seen: dict[str, Any]) -> Any:
+    from conformance.facts.answer import Answer, Status
+    from conformance.facts.keyhistory import Sighting, fingerprint
+
+    answer = Answer(name, "TXT", Status.FOUND, "NOERROR", ((f"p={keys()[seen['key']]}",),))
+    return Sighting(name, fingerprint(answer), _days_ago(seen["first"]), _days_ago(seen["last"]))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -208,6 +233,11 @@ def changed(zones: dict[str, str], changes: dict[str, list[str] | str]) -> dict[
             made = dns.rdata.from_text("IN", rdtype, filled(one), origin=dns.name.root, relativize=False)
             zone.find_rdataset(name, rdtype, create=True).add(made, 60)
     return {f"{origin}.": zone.to_text(relativize=False) for origin, zone in read.items()}
+
+
+def _bare(text: str) -> str:
+    """Fill keys in where no strings are told apart."""
+    return filled(text).replace('" "', "")
 
 
 def filled(text: str) -> str:
