@@ -223,16 +223,21 @@ def list_profiles() -> None:
 @options(INVENTORY)
 def hosts(**given: Any) -> None:
     """Every mail host with its addresses, HELO names and listeners."""
+    from conformance.reading.scripts import in_both_forms
+
     for mta in read_fleet(given).mtas:
         sending = ", ".join(f"{address.ip} as {address.helo}" for address in mta.addresses)
         ports = ", ".join(str(listener.port) for listener in mta.listeners)
-        click.echo(f"{mta.name:<32} {sending or 'sends nothing'}" + (f"; listens on {ports}" if ports else ""))
+        listens = f"; listens on {ports}" if ports else ""
+        click.echo(f"{in_both_forms(mta.name):<32} {sending or 'sends nothing'}{listens}")
 
 
 @listing.command()
 @options(INVENTORY)
 def domains(**given: Any) -> None:
     """Every domain of the catalogue with its selectors and the hosts that send for it."""
+    from conformance.reading.scripts import in_both_forms
+
     for domain in read_fleet(given).domains:
         selectors = ", ".join(f"{selector.name} ({selector.state})" for selector in domain.selectors)
         what = (
@@ -240,7 +245,7 @@ def domains(**given: Any) -> None:
             if domain.no_mail
             else f"selectors: {selectors or 'none'}; sent by: {len(domain.hosts)} hosts"
         )
-        click.echo(f"{domain.name:<32} {what}")
+        click.echo(f"{in_both_forms(domain.name):<32} {what}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, Final
 
 from conformance.reading.orgdomain import to_unicode
 
-__all__ = ["in_both_forms", "mixed_label", "mixed_scripts"]
+__all__ = ["id_in_both_forms", "in_both_forms", "mixed_label", "mixed_scripts"]
 
 _NAMES: Final = (
     "Latin Han Hiragana Katakana Hangul Bopomofo Cyrillic Greek Armenian Hebrew Arabic Thai Devanagari Bengali Tamil "
@@ -22,6 +23,8 @@ _EAST_ASIAN: Final = (
 )
 """What may stand together in a highly restrictive name (UTS #39 section 5.2)."""
 _LONGEST = 253
+_NAME = re.compile(r"[A-Za-z0-9._-]*xn--[A-Za-z0-9._-]*", re.IGNORECASE)
+_MOST_NAMES = 5
 
 
 @cache
@@ -66,6 +69,15 @@ def mixed_label(domain: str) -> tuple[str, tuple[str, ...]] | None:
         if scripts := mixed_scripts(label):
             return label, scripts
     return None
+
+
+def id_in_both_forms(subject: str) -> str:
+    """Return the id of a subject with what people read of each name in it, where that is another text."""
+    if "xn--" not in subject.lower():
+        return subject
+    names = dict.fromkeys(_NAME.findall(subject)[:_MOST_NAMES])
+    forms = (in_both_forms(name).removeprefix(name) for name in names)
+    return subject + "".join(form for form in forms if form)
 
 
 def in_both_forms(domain: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.evidence import Evidence
 from conformance.report.grouping import Result
 from conformance.report.matrix import anchor
@@ -58,7 +59,7 @@ def finding(result: Result, evidence: Evidence, within: str = "") -> Finding:
         result["outcome"],
         result["level"],
         rule_link(result["check"]),
-        Link(_short(result["subject"], within), home(result)),
+        Link(id_in_both_forms(_short(result["subject"], within)), home(result)),
         result["seen"],
         result["declared_at"] or "",
         result["aspect"],
@@ -71,6 +72,11 @@ def finding(result: Result, evidence: Evidence, within: str = "") -> Finding:
 
 def _short(subject: str, within: str) -> str:
     return "" if subject == within else subject.removeprefix(f"{within}/") if within else subject
+
+
+def subject_link(result: Result) -> Link:
+    """Return the link to the host or domain of a result."""
+    return Link(id_in_both_forms(result["subject"]), home(result))
 
 
 def waiver_text(waiver: Mapping[str, Any] | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.base import sentences as base_sentences
 from conformance.report.deliveries import Deliveries
 from conformance.report.evidence import Evidence
@@ -160,6 +161,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["both"] = id_in_both_forms
     environment.globals.update(letters=LETTERS, words=WORDS, plural=plural)
     return environment
 

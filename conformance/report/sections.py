@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from conformance.reading.scripts import in_both_forms
 from conformance.report.evidence import Evidence, Section
 from conformance.report.findings import LINK, Finding, Link, finding
 from conformance.report.grouping import WORST, Result, Results, gates
@@ -47,7 +48,7 @@ def declared_hosts(results: Results) -> dict[str, list[tuple[str, list[Link]]]]:
                 [Link(f"{a['address']} as {a['helo']}", "", a["declared_at"] or "") for a in host["addresses"]],
             ),
             ("Listens on port", [Link(listener.removeprefix(f"{host['name']}:")) for listener in host["listeners"]]),
-            ("Sends for", [Link(name, f"#{anchor('d', name)}") for name in host["sends_for"]]),
+            ("Sends for", [Link(in_both_forms(name), f"#{anchor('d', name)}") for name in host["sends_for"]]),
         ]
         for host in results["hosts"]
     }

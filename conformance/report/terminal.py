@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.base import sentences
 from conformance.report.grouping import (
     LETTERS,
@@ -150,7 +151,7 @@ def _wrapped(text: str, width: int, room: int) -> list[str]:
 
 def _seen(finding: Result, limit: int) -> str:
     origin = f" ({printable(finding['declared_at'])})" if finding["declared_at"] else ""
-    return f"{printable(finding['subject'])}: {printable(finding['seen'], limit)}{origin}"
+    return f"{printable(id_in_both_forms(finding['subject']))}: {printable(finding['seen'], limit)}{origin}"
 
 
 def _one_line(finding: Result, wide: int) -> str:
@@ -194,11 +195,12 @@ def _cause(cause: Cause, color: bool, width: int) -> list[str]:
     gating = "" if cause.gating else ", none of them gates"
     touched = f"{cause.consequence}{gating}: {', '.join(cause.checks)}"
     first, *rest = _wrapped(text, width, 3)
+    subjects = ", ".join(map(id_in_both_forms, cause.subjects[:50]))
     return [
         f"{_mark('?', color)} {first.strip()}",
         *rest,
         _INDENT + clip(printable(touched, 4 * width), width - len(_INDENT)),
-        _INDENT + clip(f"on {printable(', '.join(cause.subjects[:50]), 4 * width)}", width - len(_INDENT)),
+        _INDENT + clip(f"on {printable(subjects, 4 * width)}", width - len(_INDENT)),
     ]
 
 

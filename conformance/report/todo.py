@@ -7,8 +7,19 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.evidence import Evidence
-from conformance.report.findings import LINK, Finding, Link, finding, home, rule_link, sources, waiver_text
+from conformance.report.findings import (
+    LINK,
+    Finding,
+    Link,
+    finding,
+    home,
+    rule_link,
+    sources,
+    subject_link,
+    waiver_text,
+)
 from conformance.report.grouping import Cause, Group, Remedy, Result
 from conformance.report.matrix import anchor
 from conformance.report.text import plural, printable
@@ -70,7 +81,7 @@ def waivers(results: Iterable[Result]) -> list[tuple[Link, str, list[Link], int]
     found: dict[tuple[str, str], list[Link]] = {}
     for result in results:
         key = result["check"], waiver_text(result["waiver"])
-        found.setdefault(key, []).append(Link(result["subject"], home(result)))
+        found.setdefault(key, []).append(subject_link(result))
     room = max(_WAIVED // max(len(found), 1), 10)
     return [
         (rule_link(check), waiver, subjects[:room], len(subjects) - len(subjects[:room]))
@@ -105,7 +116,7 @@ def _block(group: Group, place: str, evidence: Evidence, room: int) -> tuple[Blo
             break
         room -= len(text) + LINK
         texts.setdefault(fix, text)
-        folded.append(Link(result["subject"], home(result)))
+        folded.append(subject_link(result))
     fixes = list(dict.fromkeys(text for text in texts.values() if text))
     block = Block(
         place,
@@ -146,6 +157,6 @@ def cause_block(number: int, cause: Cause) -> CauseBlock:
         len(cause.results),
         cause.gating,
         [rule_link(check) for check in cause.checks],
-        [Link(subject, home) for subject, home in shown],
+        [Link(id_in_both_forms(subject), home) for subject, home in shown],
         len(subjects) - len(shown),
     )

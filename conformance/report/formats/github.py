@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.base import sentences
 from conformance.report.grouping import Cause, Result, Results, causes, sentence, verdict
 from conformance.report.text import printable
@@ -58,7 +59,8 @@ def _proposed(results: Results) -> str:
 def _finding(result: Result) -> Annotation:
     fix = printable(result["fix"], 1000, newlines=True)
     lapsed = printable(lapse(result))
-    text = f"{printable(result['subject'])}: {printable(result['seen'])}" + (f"\nfix: {fix}" if fix else "")
+    text = f"{printable(id_in_both_forms(result['subject']))}: {printable(result['seen'])}"
+    text += f"\nfix: {fix}" if fix else ""
     text += f"\n{lapsed}" if lapsed else ""
     known = f", known since {result['known_since']}" if "known_since" in result else ""
     return Annotation(f"{result['check']} [{result['level']}{known}]", text, declared(result))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from conformance.reading.scripts import id_in_both_forms
 from conformance.report.base import sentences
 from conformance.report.grouping import WORDS, WORST, Cause, Group, Result, Results, causes, groups, sentence, verdict
 from conformance.report.text import plural, printable
@@ -118,7 +119,8 @@ def _group(group: Group, most: int) -> str:
 def _finding(result: Result) -> str:
     place = f" ({code(result['declared_at'])})" if result["declared_at"] else ""
     lapsed = lapse(result) or (f"known since {result['known_since']}" if "known_since" in result else "")
-    return f"{code(result['subject'])}: {code(result['seen'])}{place}{f'; {code(lapsed)}' if lapsed else ''}"
+    subject = code(id_in_both_forms(result["subject"]))
+    return f"{subject}: {code(result['seen'])}{place}{f'; {code(lapsed)}' if lapsed else ''}"
 
 
 def _cause(cause: Cause, most: int) -> str:
@@ -133,7 +135,7 @@ def _waived(results: Results, most: int) -> Iterator[str]:
         if one["outcome"] == "waived":
             found.setdefault(one["check"], []).append(one)
     for check, own in found.items():
-        lines = [f"{code(one['subject'])}: {code(why_waived(one))}" for one in own[:most]]
+        lines = [f"{code(id_in_both_forms(one['subject']))}: {code(why_waived(one))}" for one in own[:most]]
         yield f"**{check}**\n\n{_list([*lines, *_more(own, most)])}"
 
 
