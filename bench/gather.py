@@ -14,7 +14,7 @@ from bench.dns_client import DEAD, DELAY, DOMAINS, RATE, RETRIES, TIMEOUT, domai
 from bench.nameserver import Records, mail_records, name_server
 from conformance.facts.answer import Status
 from conformance.facts.gather import Limits, gather
-from conformance.facts.plan import FACTS, Wanted
+from conformance.facts.plan import FACTS, Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Store
 from conformance.fleet.model import Address, Domain, Fleet, IPAddress, Mta, Selector, Sender
@@ -50,7 +50,7 @@ def wanted(whole: Fleet) -> list[Wanted]:
     found = [Wanted(fact, address) for address in whole.addresses for fact in OF_ADDRESS]
     found += [Wanted(fact, domain) for domain in whole.domains for fact in OF_DOMAIN]
     found += [Wanted("dkim_key", selector) for selector in whole.selectors]
-    found += [Wanted("spf_sender", Sender(*pair)) for pair in zip(whole.addresses, whole.domains, strict=True)]
+    found += [want("spf_sender", Sender(*pair)) for pair in zip(whole.addresses, whole.domains, strict=True)]
     assert {one.fact for one in found} <= FACTS.keys()
     return found
 

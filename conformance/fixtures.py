@@ -202,7 +202,7 @@ def spf_paths(gathered: Gathered, domain: Domain) -> SpfPaths:
 @pytest.fixture
 def spf_sender(gathered: Gathered, sender: Sender) -> SpfResult:
     """The SPF result of the address for the envelope domain."""
-    return cast(SpfResult, gathered("spf_sender", sender))
+    return cast(SpfPaths, gathered("spf_sender", sender)).of(sender.address)
 
 
 @pytest.fixture

@@ -291,4 +291,4 @@ async def _helo(ask: Asker, ip: IPAddress, helo: str) -> SpfResult | None:
 
 
 def _none(ip: IPAddress, domain: str, why: str) -> SpfResult:
-    return SpfResult(ip, domain, "", "none", why, "", 0, 0)
+    return SpfResult(ip, domain, "", "none", why, "")

@@ -115,7 +115,6 @@ FACTS: Mapping[str, Fact] = {
     "exchanges": Fact(greeting.exchanges, of=_host),
     "spf": Fact(spf.spf_records, of=_senders),
     "spf_paths": Fact(spf.spf_paths, of=_senders),
-    "spf_sender": Fact(spf.spf_sender),
     "spf_helo": Fact(spf.spf_helo),
     "spf_owners": Fact(spfzone.spf_owners, of=_senders),
     "spf_reliances": Fact(spfzone.spf_reliances, of=_senders),
@@ -182,6 +181,7 @@ FACTS: Mapping[str, Fact] = {
 
 
 SHARED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "spf_sender": ("spf_paths", lambda sender: sender.domain),
     "spf_siblings": ("spf_paths", lambda sender: sender.domain),
 }
 """Facts of one subject that are those of another: by fixture, the fact and how to come to its subject."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from conformance.facts.spfcheck import SpfResult, check_host
+from conformance.facts.spfjudged import judge
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain, Sender
+from conformance.fleet.model import Address, Domain
 from conformance.reading.spf import mechanism_of
 
 
@@ -66,6 +67,11 @@ class SpfPaths:
     """What SPF of a domain says of each address that sends for it."""
 
     results: tuple[SpfResult, ...]
+    by_address: Mapping[Address, SpfResult] = field(default_factory=dict, repr=False)
+
+    def of(self, address: Address) -> SpfResult:
+        """Return the result of one of the addresses."""
+        return self.by_address[address]
 
     def hits(self, word: str) -> tuple[SpfResult, ...]:
         """Return the results that are a permerror with a word in its explanation, of those that are known."""
@@ -116,15 +122,10 @@ async def spf_records(ask: Asker, senders: DomainSenders) -> SpfRecords:
     return SpfRecords(senders.domain, tuple(roots), senders.addresses)
 
 
-async def spf_sender(ask: Asker, sender: Sender) -> SpfResult:
-    """Evaluate SPF of the envelope domain for an address."""
-    return await _check_sender(ask, sender.domain, sender.address)
-
-
 async def spf_paths(ask: Asker, senders: DomainSenders) -> SpfPaths:
     """Evaluate SPF of the envelope domain for every address that sends for a domain."""
-    checks = (_check_sender(ask, senders.domain, address) for address in senders.addresses)
-    return SpfPaths(tuple(await asyncio.gather(*checks)))
+    found = await judge(ask, senders.domain, senders.addresses)
+    return SpfPaths(found.results, dict(zip(senders.addresses, found.results, strict=True)))
 
 
 async def spf_helo(ask: Asker, address: Address) -> SpfResult:
@@ -132,7 +133,3 @@ async def spf_helo(ask: Asker, address: Address) -> SpfResult:
     from conformance.facts.greeting import require_name
 
     return await check_host(ask, address.ip, "", require_name(address.helo))
-
-
-async def _check_sender(ask: Asker, domain: Domain, address: Address) -> SpfResult:
-    return await check_host(ask, address.ip, f"postmaster@{domain.mail_from}", address.helo)

@@ -28,7 +28,7 @@ _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=")
 
 @dataclass(frozen=True, slots=True)
 class SpfResult:
-    """What check_host() said (RFC 7208 section 2.6) and the look-ups it counted on the way."""
+    """What check_host() said (RFC 7208 section 2.6)."""
 
     ip: IPAddress
     domain: str
@@ -36,8 +36,6 @@ class SpfResult:
     result: str
     explanation: str
     mechanism: str
-    lookups: int
-    void_lookups: int
     unknown: Undetermined | None = None
     record: str = ""
     """The record at the domain; empty when there is none or several."""
@@ -228,7 +226,7 @@ def _evaluate(ip: IPAddress, mail_from: str, helo: str, answers: _Answers) -> Sp
     except Exception as error:
         result, explanation = "temperror", f"pyspf could not evaluate the record: {error}"
         failure = Undetermined(f"SPF of {query.d} for {ip}: {explanation}")
-        return SpfResult(ip, query.d, helo, result, explanation, "", query.lookups, query.void_lookups, failure)
+        return SpfResult(ip, query.d, helo, result, explanation, "", failure)
     finally:
         _answers.reset(token)
     if answers.wanted:
@@ -238,9 +236,7 @@ def _evaluate(ip: IPAddress, mail_from: str, helo: str, answers: _Answers) -> Sp
         failed = answers.failed
         cause = failed.cause if failed else ""
         unknown = Undetermined(f"SPF of {query.d} for {ip}: {explanation}", cause=cause or explanation)
-    return SpfResult(
-        ip, query.d, helo, result, explanation, query.mechanism or "", query.lookups, query.void_lookups, unknown
-    )
+    return SpfResult(ip, query.d, helo, result, explanation, query.mechanism or "", unknown)
 
 
 async def check_host(ask: Asker, ip: IPAddress, mail_from: str, helo: str) -> SpfResult:
@@ -263,4 +259,4 @@ async def check_host(ask: Asker, ip: IPAddress, mail_from: str, helo: str) -> Sp
         found = await asyncio.gather(*(ask.dns(name, rdtype) for name, rdtype in wanted))
         answers.made.update(zip(wanted, found, strict=True))
     text = f"SPF of {mail_from or helo} for {ip} did not end after {_MOST_ROUNDS} rounds of look-ups"
-    return SpfResult(ip, mail_from, helo, "temperror", text, "", 0, 0, Undetermined(text))
+    return SpfResult(ip, mail_from, helo, "temperror", text, "", Undetermined(text))

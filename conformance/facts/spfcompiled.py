@@ -23,6 +23,8 @@ _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _MOST_LOOKUPS = 10
 _MOST_VOID = 2
 _MOST_EXCHANGES = 10
+_LONGEST_MS = 10_000.0
+"""Time that the look-ups of a record may take, all together: beyond it matters which of them are made."""
 _BITS = {4: 32, 6: 128}
 
 
@@ -70,6 +72,11 @@ class Compiled:
         return tuple(span for span in self.spans if span.result == "pass")
 
 
+def judged_as(ip: IPAddress) -> IPAddress:
+    """Return the address that SPF sees: of one that maps an IPv4 address that one (RFC 7208 section 5)."""
+    return (ip.ipv4_mapped if ip.version == 6 else None) or ip
+
+
 async def compiled(ask: Asker, root: Node) -> Mapping[int, Compiled]:
     """Compile a record by IP version; a version is missing where networks do not say all."""
     exchanged = await _exchangers(ask, root)
@@ -108,6 +115,9 @@ def _within_limits(root: Node, version: int, exchanged: Mapping[str, Forward]) -
     void = sum(look.void(version) for look in looks if _answered(look, version))
     if void > _MOST_VOID or not all(_answered(look, version) for look in looks):
         raise _BeyondNetworks
+    took = [_ms(look, version) for look in looks] + [_family(forward, version).ms for forward in exchanged.values()]
+    if root.answer.ms + sum(took) > _LONGEST_MS:
+        raise _BeyondNetworks
     for forward in exchanged.values():
         if _family(forward, version).status is Status.UNDETERMINED:
             raise _BeyondNetworks
@@ -122,6 +132,11 @@ def _odd(look: Look) -> bool:
 def _answered(look: Look, version: int) -> bool:
     answer = look.mx or (_family(look.forward, version) if look.forward else look.node.answer if look.node else None)
     return answer is not None and answer.status is not Status.UNDETERMINED
+
+
+def _ms(look: Look, version: int) -> float:
+    answer = look.mx or (_family(look.forward, version) if look.forward else look.node.answer if look.node else None)
+    return answer.ms if answer else 0.0
 
 
 def _family(forward: Forward, version: int) -> Answer:

@@ -7,14 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from conformance.facts.spfcheck import check_host
-from conformance.facts.spfcompiled import Compiled, compiled
-from conformance.facts.spftree import Node, tree
+from conformance.facts.spfcompiled import Compiled, judged_as
+from conformance.facts.spfjudged import judge
+from conformance.facts.spftree import Node
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Domain, IPAddress
-
-SAMPLE = 1
-"""Addresses of each IP version for which pyspf judges a compiled record too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,8 @@ class Others:
 class Row:
     """A domain of the matrix: its records, a cell for each address, and whom its terms authorise besides.
 
-    ``by_networks`` holds the IP versions for which the record was compiled: pyspf decided the cells of the others, and
-    agreed on a sample of these.
+    ``by_networks`` holds the IP versions for which the record was compiled, and pyspf agreed on a sample: of the others
+    it decided the cells, or nothing is known of them.
     """
 
     domain: str
@@ -56,33 +53,15 @@ class Row:
 
 async def row(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Row:
     """Judge all addresses by SPF of a domain's envelope domain."""
-    root = await tree(ask, domain.mail_from)
-    records = await compiled(ask, root)
-    trusted = {version: one for version, one in records.items() if await _agrees(ask, domain, one, addresses)}
+    found = await judge(ask, domain, addresses)
     cells: dict[IPAddress, Cell] = {}
-    made: dict[int, Cell] = {}
-    for address in addresses:
-        ip = address.ip
-        record = trusted.get(ip.version)
-        if record is None:
-            cells[ip] = await _evaluated(ask, domain, address)
-        else:
-            span = record.check(ip)
-            cells[ip] = made.get(id(span)) or made.setdefault(id(span), Cell(span.result, span.term, span.path))
-    own = {address.ip for address in addresses}
-    return Row(domain.mail_from, root, cells, tuple(_others(trusted.values(), own)), tuple(sorted(trusted)))
-
-
-async def _agrees(ask: Asker, domain: Domain, record: Compiled, addresses: Iterable[Address]) -> bool:
-    """Whether pyspf says the same of the first addresses, as far as it can tell."""
-    sample = [address for address in addresses if address.ip.version == record.version][:SAMPLE]
-    said = [(await _evaluated(ask, domain, one), record.check(one.ip)) for one in sample]
-    return all(cell.result in ("", span.result) for cell, span in said)
-
-
-async def _evaluated(ask: Asker, domain: Domain, address: Address) -> Cell:
-    said = await check_host(ask, address.ip, f"postmaster@{domain.mail_from}", address.helo)
-    return Cell("", said.unknown.cause) if said.unknown else Cell(said.result, said.mechanism)
+    made: dict[tuple[str, str, tuple[str, ...]], Cell] = {}
+    for one, path in zip(found.results, found.paths, strict=True):
+        said = ("", one.unknown.cause, ()) if one.unknown else (one.result, one.mechanism, path)
+        cells[one.ip] = made.get(said) or made.setdefault(said, Cell(*said))
+    own = {judged_as(address.ip) for address in addresses}
+    others = tuple(_others(found.networks.values(), own))
+    return Row(domain.mail_from, found.root, cells, others, tuple(sorted(found.networks)))
 
 
 def _others(records: Iterable[Compiled], own: set[IPAddress]) -> list[Others]:

@@ -33,7 +33,7 @@ def test_all_forgotten_addresses_come_to_one_record() -> None:
     fixes = set()
     for ip in (V4, V6):
         sender = Sender(address(ip), domain())
-        result = built(spf.spf_sender, {"example.com TXT": ["v=spf1 -all"]}, sender)
+        result = paths.of(sender.address)
         fixes.add(verdict(test_spf.test_spf_all_inventory, result, paths, sender).fix)
     assert fixes == {f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ip6:{V6} -all"'}
 
@@ -42,9 +42,7 @@ def test_an_address_behind_all_comes_before_it_once() -> None:
     text = f"v=spf1 ip4:192.0.2.9 -all ip4:{V4}"
     _, paths = spf_facts(text, V4)
     sender = Sender(address(V4), domain())
-    told = verdict(
-        test_spf.test_spf_all_inventory, built(spf.spf_sender, {"example.com TXT": [text]}, sender), paths, sender
-    )
+    told = verdict(test_spf.test_spf_all_inventory, paths.of(sender.address), paths, sender)
     assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:192.0.2.9 ip4:{V4} -all"'
 
 
@@ -164,5 +162,5 @@ def test_a_share_of_mail_that_is_spared_stays_spared_until_its_own_rule_asks() -
 @pytest.mark.parametrize(("ip", "result"), [(V4, "pass"), ("203.0.113.2", "permerror")])
 def test_a_record_that_includes_itself_fails_only_who_gets_there(ip: str, result: str) -> None:
     text = f"v=spf1 ip4:{V4} include:example.com -all"
-    sender = Sender(address(ip), domain())
-    assert built(spf.spf_sender, {"example.com TXT": [text]}, sender).result == result
+    _, paths = spf_facts(text, ip)
+    assert paths.of(address(ip)).result == result

@@ -25,8 +25,11 @@ from conformance.facts.answer import Status
 from conformance.facts.dns import Resolver
 from conformance.facts.live import Live
 from conformance.facts.spfcheck import SpfResult, check_host
+from conformance.facts.spfcompiled import judged_as
+from conformance.facts.spfjudged import Judged, judge
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Recorded, Store
+from conformance.fleet.model import Address, Domain
 from tests.facts.dns_server import Asked, Reply, serving
 
 PATIENCE = 3.0
@@ -116,6 +119,27 @@ def test_result(case: Case) -> None:
     # A name server and a resolver hold identical records as one (RFC 2181 section 5), hence a second lawful result.
     assert live.result in case.results, live
     assert (kept.result, kept.explanation) == (live.result, live.explanation)
+
+
+async def judged(case: Case) -> Judged:
+    """Return what networks say where they say all, of the address of a case, and pyspf elsewhere."""
+    name = case.mail_from.rpartition("@")[2].lower()
+    own = Address("mx", ipaddress.ip_address(case.ip), case.helo)
+    async with (
+        serving(lambda asked: answer(case.zone, asked)) as server,
+        Resolver([server.address], timeout=PATIENCE, retries=0) as resolver,
+    ):
+        return await judge(Live(Store(), resolver, None), Domain(name), [own])
+
+
+def test_networks(case: Case) -> None:
+    if not case.mail_from:
+        pytest.skip("the case is about the HELO identity")
+    found = asyncio.run(judged(case))
+    assert not found.disputes
+    if not found.networks.get(judged_as(ipaddress.ip_address(case.ip)).version):
+        pytest.skip("networks do not say all")
+    assert found.results[0].result in case.results
 
 
 def test_explanation(case: Case) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.facts import spfjudged
 from conformance.facts.answer import Answer, Status
-from conformance.facts.spfcheck import check_host
-from conformance.facts.spfcompiled import compiled
+from conformance.facts.spfcheck import SpfResult, check_host
+from conformance.facts.spfcompiled import Compiled, Span, compiled
+from conformance.facts.spfjudged import SAMPLE, evaluate, judge
 from conformance.facts.spfmatrix import row
 from conformance.facts.spftree import tree
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Address, Domain
+from conformance.fleet.model import Address, Domain, IPAddress
+from conformance.outcome import Undetermined
 
 TERMS = st.one_of(
     st.builds("{}ip4:192.0.2.{}/{}".format, st.sampled_from(["", "-", "~"]), st.integers(0, 255), st.integers(24, 32)),
@@ -82,3 +86,63 @@ def test_a_row_names_the_term_and_counts_who_else_passes() -> None:
         ("d.example > i.example", 63, 0),
     ]
     assert made.by_networks == (4, 6)
+
+
+OWN = [
+    Address("mx1", ip_address(text), "h.example") for text in ("192.0.2.1", "192.0.2.2", "198.51.100.1", "2001:db8::1")
+]
+
+
+@settings(deadline=None)
+@given(st.lists(TERMS, max_size=6), st.lists(TERMS, max_size=4))
+def test_rules_see_what_pyspf_says(outer: list[str], inner: list[str]) -> None:
+    ask = recorded(" ".join(["v=spf1", *outer]), " ".join(["v=spf1", *inner]))
+    found = asyncio.run(judge(ask, Domain("d.example"), OWN))
+    assert not found.disputes
+    for address, one in zip(OWN, found.results, strict=True):
+        said = asyncio.run(evaluate(ask, Domain("d.example"), address))
+        names = ("ip", "domain", "helo", "result", "by_default", "named", "record", "owner")
+        assert [getattr(one, name) for name in names] == [getattr(said, name) for name in names]
+
+
+def test_where_the_two_differ_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def otherwise(self: Compiled, ip: IPAddress) -> Span:
+        return replace(check(self, ip), result="pass")
+
+    check = Compiled.check
+    monkeypatch.setattr(Compiled, "check", otherwise)
+    ask = recorded("v=spf1 ip4:192.0.2.1 ip6:2001:db8::/32 -all")
+    found = asyncio.run(judge(ask, Domain("d.example"), OWN))
+    assert set(found.disputes) == {4}
+    assert [one.result for one in found.results] == ["temperror", "temperror", "temperror", "pass"]
+    with pytest.raises(Undetermined, match=r"for 192\.0\.2\.2: pyspf says fail, .*networks of the record say pass"):
+        found.results[0].known()
+    made = asyncio.run(row(ask, Domain("d.example"), OWN))
+    assert [cell.result for cell in made.cells.values()] == ["", "", "", "pass"]
+    assert made.by_networks == (6,)
+    assert not [one for one in made.others if one.v4]
+
+
+def test_a_silent_include_and_slow_answers_are_left_to_pyspf() -> None:
+    ask = recorded("v=spf1 ip4:192.0.2.1 include:i.example -all")
+    ask.store.add(replace(ask.store.answers["i.example", "TXT"], ms=10_001.0))
+    slow = asyncio.run(judge(ask, Domain("d.example"), OWN))
+    assert not slow.networks
+    assert [one.ms > 10_000 for one in slow.results] == [False, True, True, True]
+    ask.store.add(Answer("i.example", "TXT", Status.UNDETERMINED, "SERVFAIL", error="SERVFAIL", cause="SERVFAIL"))
+    silent = asyncio.run(judge(ask, Domain("d.example"), OWN))
+    assert [bool(one.unknown) for one in silent.results] == [False, True, True, True]
+
+
+def test_the_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def counted(ask: Recorded, domain: Domain, address: Address) -> SpfResult:
+        asked.append(address.ip)
+        return await evaluate(ask, domain, address)
+
+    monkeypatch.setattr(spfjudged, "evaluate", counted)
+    text = " ".join(f"ip4:192.0.2.{host}" for host in range(60))
+    own = [Address("mx1", ip_address(f"192.0.2.{host}"), "h.example") for host in range(250)]
+    asyncio.run(judge(recorded(f"v=spf1 {text} -all"), Domain("d.example"), own))
+    assert len(asked) == SAMPLE
