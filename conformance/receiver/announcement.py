@@ -66,6 +66,8 @@ class Announcement:
     """The largest message that it takes."""
     longest: float = 0.0
     """Seconds for which an address may be open at most."""
+    ds: tuple[str, ...] = ()
+    """Data of the DS records that the zone above the probe domain needs; none: the probe domain is not signed."""
 
 
 def probe_domain(text: str) -> str:

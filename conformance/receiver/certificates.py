@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -40,6 +41,13 @@ class Certificates:
     def bundle(self) -> bytes:
         """The root of the certificates that it makes itself, in PEM."""
         return self._root.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def bad_key_digest(self) -> str:
+        """The SHA-256 of the public key of bad certificates, in hexadecimal (a TLSA record's, RFC 6698 section 2.1)."""
+        public = self._key.public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
 
     def _context(self, kind: str, name: str, oldest: Version, newest: Version, ask: bool) -> SSL.Context:
         """Return the context of a server called ``name``.

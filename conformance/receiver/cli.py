@@ -75,6 +75,27 @@ def check_config(path: str) -> None:
 
 
 @receiver.command()
+@_config
+def dns(path: str) -> None:
+    """Print the records that the zone above the probe domain needs: NS, addresses, and DS for DNSSEC.
+
+    Without the DS record nothing is wrong, and trials of DANE are undetermined. The service makes the key when it first
+    starts, and keeps it beside its archive; who makes a new one has to replace the DS record.
+    """
+    from conformance.receiver.configuration import ConfigurationError
+    from conformance.receiver.service import parent_records
+
+    configuration = _read(path)
+    try:
+        lines = list(parent_records(configuration))
+    except ConfigurationError as error:
+        _fail(str(error))
+    click.echo("\n".join(lines))
+    if " IN DS " not in lines[-1]:
+        _fail(f"{configuration.zone_key_file} is not there: start the service once, and its DS record can be printed")
+
+
+@receiver.command()
 @click.argument("name")
 @click.option("--clients", "path", metavar="FILE", help="Add the client to this file; else its line goes to stderr.")
 def token(name: str, path: str | None) -> None:

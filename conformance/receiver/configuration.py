@@ -143,6 +143,7 @@ class Configuration(_Part):
     dead: Addresses = DEAD
     nameservers: Annotated[tuple[Host, ...], Field(max_length=16)] = ()
     acme: Host | None = None
+    zone_key: File | None = None
     ttl: Annotated[int, Field(ge=0, le=3600)] = 5
     pace: Annotated[float, Field(ge=1, le=1000)] = 1
     limits: LimitsPart = LimitsPart()
@@ -179,6 +180,7 @@ class Configuration(_Part):
             self.acme or "",
             self.ttl,
             policies=self.policies is not None,
+            signed=True,
             plain=Exchange(PLAIN, plain.addresses, plain.listen) if plain else None,
         )
 
@@ -207,8 +209,18 @@ class Configuration(_Part):
 
     @property
     def database(self) -> Path:
-        """The file of the archive: below ``state``, or below the folder that systemd gives the service."""
-        return (self.state or Path(os.environ.get("STATE_DIRECTORY", "/var/lib/mailconform-receiver"))) / "receiver.db"
+        """The file of the archive."""
+        return self._folder / "receiver.db"
+
+    @property
+    def zone_key_file(self) -> Path:
+        """The file of the key that signs the zone; the receiver makes it where there is none."""
+        return self.zone_key or self._folder / "zone-key.pem"
+
+    @property
+    def _folder(self) -> Path:
+        """``state``, or the folder that systemd gives the service."""
+        return self.state or Path(os.environ.get("STATE_DIRECTORY", "/var/lib/mailconform-receiver"))
 
     @property
     def https_files(self) -> tuple[Path, Path]:

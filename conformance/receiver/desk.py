@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from conformance.receiver import dane
 from conformance.receiver import tokens as make
 from conformance.receiver.announcement import Announcement, Busy, NoSuchToken, Unavailable
 from conformance.receiver.leases import MARGIN, Leases
@@ -17,11 +18,12 @@ from conformance.receiver.names import Names
 from conformance.receiver.opening import Opening
 from conformance.receiver.policy import Grant
 from conformance.receiver.routes import ROUTES, Site, Target, plain_address
-from conformance.receiver.sts import Policies
+from conformance.receiver.sts import DOMAINS, Policies
 
 if TYPE_CHECKING:
     from conformance.receiver.archive import Archive, Page
     from conformance.receiver.capture import Capture
+    from conformance.receiver.signing import Signer
 
 CLEAR = Grant("", "no-starttls")
 """What the exchange plays that never offers STARTTLS: to everybody, whose mail is whosever."""
@@ -45,7 +47,8 @@ class Desk:
     """Openings over an archive. Belongs to one event loop.
 
     ``scenarios`` says of each scenario that the engine can play whether it begins before a recipient is named.
-    ``clock`` gives Unix time.
+    ``clock`` gives Unix time. The zone is signed where there is a ``signer``; ``shown`` as in
+    :class:`~conformance.receiver.names.Names`.
     """
 
     def __init__(
@@ -57,12 +60,15 @@ class Desk:
         pace: float = 1.0,
         bounds: Bounds | None = None,
         clock: Callable[[], float] = time.time,
+        signer: Signer | None = None,
+        shown: str = "",
     ) -> None:
         self.site = site
         self.bounds = bounds or Bounds()
         self.strangers = 0
         """Sessions that concerned no token: they are not kept."""
-        self.names = Names(site, self.opening_of)
+        self.names = Names(site, self.opening_of, signer, shown)
+        self._ds = (signer.key.ds(site.domain),) if signer else ()
         self.policies = Policies(site.domain, site.exchanges[0].label)
         self._archive = archive
         self._scenarios = scenarios
@@ -101,6 +107,7 @@ class Desk:
             recipients=self.bounds.recipients,
             octets=self.bounds.octets,
             longest=self.bounds.longest,
+            ds=self._ds,
         )
 
     async def open(
@@ -188,7 +195,10 @@ class Desk:
         main = self.site.exchanges[0].label
         if opening.closed:
             return replace(opening, route="plain", moved=False, first=main)
-        return replace(opening, first=main) if opening.lease and not opening.holds(now) else opening
+        if not opening.lease or opening.holds(now):
+            return opening
+        # The main exchange shows another certificate than the one that TLSA records are for.
+        return replace(opening, first=main, route="plain" if opening.way.tlsa else opening.route)
 
     def exchange(self, local: str) -> str:
         """Return the host name of the exchange at a local address."""
@@ -234,12 +244,33 @@ class Desk:
     async def keep(self, capture: Capture) -> None:
         """Keep a session that concerns one of our tokens. Raises Full and DatabaseError."""
         if not capture.tokens:
+            capture = replace(capture, tokens=tuple(self._meant(capture)))
+        if not capture.tokens:
             self.strangers += 1
             return
         await self._archive.keep(self._visited(capture), self._clock())
         for token in capture.tokens:
             for news in self._watched.get(token, ()):
                 news.set()
+
+    def _meant(self, capture: Capture) -> Iterator[str]:
+        """Yield the first token of each opening that a session was for which named no recipient.
+
+        The exchange that the client names in TLS tells that, where it has TLSA records (RFC 7672 section 8.1): that of
+        a single opening, or that of a policy domain, which has openings for hosts of the client's address.
+        """
+        name = capture.tls.hello.sni.lower().removesuffix(".") if capture.tls and capture.tls.hello else ""
+        label, dot, parent = name.partition(".")
+        if not dot or parent != self.site.domain:
+            return
+        if own := self.opening_of(label.removeprefix(dane.PREFIX)):
+            known = [own] if own.way.tlsa else []
+        else:
+            peer = plain_address(capture.peer)
+            routes = {name for name, one in DOMAINS.items() if one.needs_signed_zone and one.exchange == label}
+            known = [one for one in self._by_label.values() if one.route in routes and peer in one.peers]
+        now = self._clock()
+        yield from (one.tokens[0] for one in known if not one.closed and now < one.expires)
 
     def _visited(self, capture: Capture) -> Capture:
         """Return a session with who fetched the policies of its recipients' domains."""

@@ -43,6 +43,8 @@ class Result:
     answer: list[dns.rrset.RRset] = field(default_factory=list)
     authority: list[dns.rrset.RRset] = field(default_factory=list)
     additional: list[dns.rrset.RRset] = field(default_factory=list)
+    proof: list[dns.rrset.RRset] = field(default_factory=list)
+    """What proves that something is not there, in a signed zone: for clients that ask for it."""
     names: list[dns.name.Name] = field(default_factory=list)
 
 
@@ -95,10 +97,17 @@ def refused(query: dns.message.Message) -> Result | None:
     return None
 
 
+def asks_for_signatures(query: dns.message.Message) -> bool:
+    """Return whether a client wants what DNSSEC adds (DO, RFC 3225); the answer says so too."""
+    return query.edns >= 0 and bool(query.ednsflags & dns.flags.DO)
+
+
 def encode(query: dns.message.Message, result: Result, transport: Transport, *, truncate: bool = False) -> bytes:
     """Return an answer in wire format, with TC set and no records where it does not fit the transport."""
     response = dns.message.make_response(query, our_payload=MAX_UDP, pad=0)
     response.set_rcode(result.rcode)
+    if asks_for_signatures(query):
+        response.ednsflags |= dns.flags.DO
     if result.authoritative:
         response.flags |= dns.flags.AA
     if result.authentic:

@@ -25,6 +25,7 @@ from conformance.receiver.limits import Limits
 from conformance.receiver.routes import DEAD, Exchange, Site
 from conformance.receiver.station import Station, bind
 from conformance.receiver.sts import PLAIN
+from conformance.receiver.zonekey import ZoneKey
 
 if TYPE_CHECKING:
     import ssl
@@ -48,6 +49,8 @@ class Ephemeral:
 
     With ``policies``, the TLS context of policy hosts whose certificate the hosts trust, it serves MTA-STS policies at
     ``https_port``, where that can be had; ``certificates`` then have to be trusted by them, too.
+
+    The zone is signed with ``key``, or with one that is as short-lived as the receiver.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Ephemeral:
         certificates: Certificates | None = None,
         policies: ssl.SSLContext | None = None,
         https_port: int = 443,
+        key: ZoneKey | None = None,
     ) -> None:
         """Raise ValueError for an address or a domain that is none, and for a pace below 1."""
         if not 1 <= pace <= 1000:
@@ -74,6 +78,7 @@ class Ephemeral:
         self.smtp_port = smtp_port
         self.dns_port = dns_port
         self.https_port = https_port
+        self._key = key or ZoneKey()
         self._policies = policies
         self._serving: http.Running | None = None
         self._first = ipaddress.ip_address(address)
@@ -106,7 +111,15 @@ class Ephemeral:
             self.dns_port = names[0].getsockname()[1]
             bounds = Bounds(octets=self._limits.message)
             archive = Archive(None, Retention(octets=_ROOM))
-            station = Station(site, archive, self.certificates, limits=self._limits, bounds=bounds, pace=self._pace)
+            station = Station(
+                site,
+                archive,
+                self.certificates,
+                limits=self._limits,
+                bounds=bounds,
+                pace=self._pace,
+                key=self._key,
+            )
             try:
                 await station.start(smtp, [names])
             except (OSError, DatabaseError) as error:

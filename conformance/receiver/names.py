@@ -17,11 +17,12 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from conformance.receiver import dnswire
+from conformance.receiver import dane, dnswire
 from conformance.receiver.dnswire import Reply, Result, Transport
 from conformance.receiver.opening import Opening
 from conformance.receiver.routes import Exchange, Site, Target
-from conformance.receiver.sts import DOMAINS, MISMATCH, PLAIN, Policies
+from conformance.receiver.signing import Signer
+from conformance.receiver.sts import DANE, DOMAINS, MISMATCH, PLAIN, Policies
 
 STABLE_TTL = 300
 """Seconds for which names that do not change may be remembered."""
@@ -31,18 +32,31 @@ Records = Mapping[str, Sequence[str]]
 """Record data in presentation format by type."""
 
 _NO_SENDER = '"v=spf1 -all"'
+_ANY_OF_THEM = frozenset({dns.rdatatype.ANY, dns.rdatatype.RRSIG})
+"""Types that a client names who wants whatever there is; signatures come with what they sign."""
 
 
 class Names:
-    """The zone. ``opening`` gives the open opening of a label, or None."""
+    """The zone. ``opening`` gives the open opening of a label, or None.
 
-    def __init__(self, site: Site, opening: Callable[[str], Opening | None]) -> None:
+    It is signed where it has a ``signer``; ``shown`` is the SHA-256 of the key that bad certificates are for, in
+    hexadecimal, which TLSA records may name.
+    """
+
+    def __init__(
+        self, site: Site, opening: Callable[[str], Opening | None], signer: Signer | None = None, shown: str = ""
+    ) -> None:
         self._site = site
         self._opening = opening
+        self._signer = signer
+        self._shown = shown
         self._stable = dict(_stable(site))
         self.origin = dns.name.from_text(site.domain)
         if site.policies:
             self._stable |= _with_policies(site)
+        if signer:
+            self._stable[""] = {**self._stable[""], "DNSKEY": [signer.key.record.to_text()]}
+            self._stable |= _with_tlsa(DANE, [dane.record(dane.Names.ANOTHER, shown)])
         self.soa = _rrset(self.origin, site.ttl, "SOA", [_start_of_authority(site)])
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
@@ -52,6 +66,9 @@ class Names:
             return query
         question = query.question[0]
         result = dnswire.refused(query) or self._resolve(question.name, question.rdtype)
+        if self._signer and result.authoritative and dnswire.asks_for_signatures(query):
+            result.answer = self._signer.signed(result.answer)
+            result.authority = self._signer.signed((*result.authority, *result.proof))
         return Reply(dnswire.encode(query, result, transport))
 
     def _resolve(self, name: dns.name.Name, rdtype: int) -> Result:
@@ -69,28 +86,41 @@ class Names:
         if found is None:
             result.rcode = dns.rcode.NXDOMAIN
             result.authority.append(self.soa)
+            if self._signer:
+                result.proof += self._signer.no_such_name(name, self._site.ttl)
             return None
         ttl, records = found
-        if rdtype == dns.rdatatype.ANY and records:
+        wanted = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+        if rdtype in _ANY_OF_THEM and records:
             # One RRset is enough (RFC 8482 section 4.1).
             result.answer.append(_rrset(name, ttl, *next(iter(records.items()))))
-        elif data := records.get(dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))):
-            result.answer.append(_rrset(name, ttl, dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype)), data))
+        elif data := records.get(wanted):
+            result.answer.append(_rrset(name, ttl, wanted, data))
+        elif rdtype == dns.rdatatype.NSEC and self._signer:
+            result.answer.append(self._signer.no_such_type(name, records, self._site.ttl))
         elif alias := records.get("CNAME"):
             result.answer.append(_rrset(name, ttl, "CNAME", alias))
             return dns.name.from_text(alias[0])
         else:
             result.authority.append(self.soa)
+            if self._signer:
+                result.proof.append(self._signer.no_such_type(name, records, self._site.ttl))
         return None
 
     def _records(self, name: dns.name.Name) -> tuple[int, Records] | None:
         """Return TTL and records of a name of the zone, or None when there is no such name."""
-        labels = name.labels[: len(name.labels) - len(self.origin.labels)]
-        label = b".".join(labels).decode("latin-1").lower()
-        if (stable := self._stable.get(label)) is not None:
+        labels = [one.decode("latin-1").lower() for one in name.labels[: len(name.labels) - len(self.origin.labels)]]
+        if (stable := self._stable.get(".".join(labels))) is not None:
             return STABLE_TTL, stable
-        opening = self._opening(label) if len(labels) == 1 else None
-        return (self._site.ttl, _opened(self._site, opening)) if opening else None
+        if len(labels) == 1 and (opening := self._opening(labels[0])):
+            return self._site.ttl, _opened(self._site, opening)
+        label = labels[-1].removeprefix(dane.PREFIX)
+        opening = self._opening(label) if label != labels[-1] else None
+        if opening is None or opening.way.tlsa is None:
+            return None
+        records = _with_tlsa(labels[-1], [dane.record(opening.way.tlsa, self._shown)])
+        records[labels[-1]] = _address_records(_exchange(self._site, opening.first).addresses)
+        return (self._site.ttl, found) if (found := records.get(".".join(labels))) is not None else None
 
 
 def _rrset(owner: dns.name.Name, ttl: int, rdtype: str, data: Sequence[str]) -> dns.rrset.RRset:
@@ -141,12 +171,19 @@ def _with_policies(site: Site) -> dict[str, Records]:
         MISMATCH.rpartition(".")[2]: {},
         MISMATCH: _address_records(main.addresses),
         PLAIN: _address_records(site.plain.addresses if site.plain else ()),
+        DANE: _address_records(main.addresses),
     }
     for label in DOMAINS:
         records[label] = {"MX": [f"10 {policies.exchange(label)}."], "TXT": [_NO_SENDER]}
         records[f"_mta-sts.{label}"] = {"TXT": [policies.record(label)]}
         records[f"mta-sts.{label}"] = _address_records(main.addresses)
     return records
+
+
+def _with_tlsa(exchange: str, data: Sequence[str]) -> dict[str, Records]:
+    """Return the names below an exchange that its TLSA records need."""
+    port, protocol = dane.PORT_LABELS
+    return {f"{protocol}.{exchange}": {}, f"{port}.{protocol}.{exchange}": {"TLSA": data}}
 
 
 def _start_of_authority(site: Site) -> str:
@@ -164,6 +201,7 @@ def _opened(site: Site, opening: Opening) -> Records:
         Target.HALF: f"{HALF}.{site.domain}",
         Target.ALIAS: f"{ALIAS}.{site.domain}",
         Target.NOWHERE: "",
+        Target.DANE: f"{dane.PREFIX}{opening.labels[0]}.{site.domain}",
         # Its addresses are in the policy domain; nobody has one in this.
         Target.POLICY: site.name(first),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from conformance.receiver import dane
 from conformance.receiver.sts import DOMAINS, PLAIN
 
 DEAD = ("192.0.2.1", "100::1")
@@ -27,6 +28,8 @@ class Target(StrEnum):
     """A name with an IPv6 address that nobody listens at, and the IPv4 address of the first exchange."""
     ALIAS = "alias"
     """A CNAME of the first exchange (against RFC 2181 section 10.3)."""
+    DANE = "dane"
+    """A name of the first exchange that the opening has for itself, with TLSA records."""
     POLICY = "policy"
     """The MX host of a policy domain."""
     NOWHERE = "."
@@ -48,6 +51,8 @@ class Route:
     refuses: bool = False
     """Whether the first exchange refuses every recipient for good."""
     domains: int = 1
+    tlsa: dane.Names | None = None
+    """Which key the TLSA records of its exchange name; None: there are none."""
     policy: str = ""
     """Label of the policy domain that all its addresses are in; empty: it has domains of its own."""
 
@@ -64,6 +69,7 @@ class Route:
 
 _ONE: Mx = ((10, Target.FIRST),)
 _POLICY: Mx = ((10, Target.POLICY),)
+_DANE: Mx = ((10, Target.DANE),)
 
 ROUTES: Mapping[str, Route] = {
     "plain": Route("one MX host", _ONE),
@@ -79,6 +85,8 @@ ROUTES: Mapping[str, Route] = {
     "mx-implicit": Route("no MX record, an address alone", address=True),
     "mx-not-a": Route("the MX host is dead, the domain's own address alive", ((10, Target.DEAD),), address=True),
     "mx-cname": Route("the MX record leads to an alias", ((10, Target.ALIAS),)),
+    "dane-key": Route("TLSA records for the key of bad certificates", _DANE, tlsa=dane.Names.SHOWN),
+    "dane-another-key": Route("TLSA records for another key", _DANE, tlsa=dane.Names.ANOTHER),
     **{label: Route(one.about, _POLICY, policy=label) for label, one in DOMAINS.items()},
 }
 """Routes by name."""
@@ -130,6 +138,8 @@ class Site:
     """Seconds for which answers about openings may be remembered."""
     policies: bool = False
     """Whether the policies of the policy domains are served, with a certificate that hosts trust."""
+    signed: bool = False
+    """Whether the zone is signed (DNSSEC)."""
     plain: Exchange | None = None
     """The exchange that never offers STARTTLS to anybody."""
 
@@ -155,6 +165,8 @@ class Site:
     def lacks(self, route: Route) -> str:
         """Return what this site lacks for a route; empty: nothing."""
         targets = route.targets
+        if (route.tlsa or (route.policy and DOMAINS[route.policy].needs_signed_zone)) and not self.signed:
+            return "a signed zone"
         if route.policy and not self.policies:
             return "a certificate for its policy hosts"
         if route.policy and DOMAINS[route.policy].exchange == PLAIN and not self.plain:

@@ -26,6 +26,7 @@ from conformance.receiver.limits import Limits
 from conformance.receiver.scenario import PLAIN
 from conformance.receiver.station import Station, bind
 from conformance.receiver.sts import Policies
+from conformance.receiver.zonekey import ZoneKey, ZoneKeyError
 
 _LOG = logging.getLogger("mailconform.receiver")
 _KINDS = ("smtp", "dns", "https")
@@ -57,6 +58,7 @@ class Service:
             ),
             bounds=configuration.bounds,
             pace=configuration.pace,
+            key=zone_key(configuration),
         )
         self._policies = self._station.desk.policies
         self._tls = https_context(configuration)
@@ -137,6 +139,33 @@ def bearers(configuration: Configuration) -> Bearers:
     return Bearers(load_clients(configuration.clients))
 
 
+def zone_key(configuration: Configuration) -> ZoneKey:
+    """Return the key that signs the zone; it is made where there is none. Raises ConfigurationError."""
+    try:
+        return ZoneKey.kept(configuration.zone_key_file)
+    except ZoneKeyError as error:
+        raise ConfigurationError(f"zone_key: {error}") from None
+
+
+def parent_records(configuration: Configuration) -> Iterator[str]:
+    """Yield the records that the zone above the probe domain needs, in presentation format. Raises ConfigurationError.
+
+    That of the key comes last, and is left out where the key has not been made yet.
+    """
+    site = configuration.site
+    yield from (f"{site.domain}. IN NS {name}." for name in site.servers)
+    for name in site.servers:
+        if name.endswith(f".{site.domain}"):
+            for address in site.exchanges[0].addresses:
+                yield f"{name}. IN {'AAAA' if ':' in address else 'A'} {address}"
+    path = configuration.zone_key_file
+    try:
+        if path.exists():
+            yield f"{site.domain}. IN DS {ZoneKey.read(path).ds(site.domain)}"
+    except (OSError, ZoneKeyError) as error:
+        raise ConfigurationError(f"zone_key: {error}") from None
+
+
 def smtp_certificates(configuration: Configuration) -> Certificates:
     """Return the certificates of the exchanges. Raises ConfigurationError."""
     part = configuration.tls
@@ -177,6 +206,8 @@ def check_everything(configuration: Configuration) -> Iterator[str]:
         yield f"{configuration.clients} names no client: nobody can collect"
     smtp_certificates(configuration)
     https_context(configuration)
+    if not any(" IN DS " in line for line in parent_records(configuration)):
+        yield f"{configuration.zone_key_file} is not there yet: the service makes the zone's key when it starts"
     site = configuration.site
     exchanges = {site.name(exchange) for exchange in site.listening}
     wanted = [(configuration.tls.certificate, exchanges), (configuration.https_files[0], {site.domain})]

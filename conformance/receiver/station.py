@@ -7,6 +7,9 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
+
+import dns.name
 
 from conformance.receiver import dnswire, server
 from conformance.receiver.archive import Archive
@@ -16,6 +19,8 @@ from conformance.receiver.desk import Bounds, Desk
 from conformance.receiver.limits import Limits
 from conformance.receiver.routes import Site
 from conformance.receiver.scenario import SCENARIOS
+from conformance.receiver.signing import Signer
+from conformance.receiver.zonekey import ZoneKey
 
 TIDY = 600.0
 """Seconds between two looks for what is older than the retention allows."""
@@ -24,7 +29,7 @@ _LOG = logging.getLogger("mailconform.receiver")
 
 
 class Station:
-    """One receiver. ``desk`` is what it promised."""
+    """One receiver. ``desk`` is what it promised, ``key`` signs the zone, which is not signed without."""
 
     def __init__(
         self,
@@ -35,9 +40,20 @@ class Station:
         limits: Limits | None = None,
         bounds: Bounds | None = None,
         pace: float = 1.0,
+        key: ZoneKey | None = None,
     ) -> None:
         scenarios = {name: scenario.before_rcpt for name, scenario in SCENARIOS.items()}
-        self.desk = Desk(site, archive, scenarios, pace=pace, bounds=bounds)
+        signer = Signer(dns.name.from_text(site.domain), key) if key else None
+        shown = certificates.bad_key_digest
+        self.desk = Desk(
+            replace(site, signed=signer is not None),
+            archive,
+            scenarios,
+            pace=pace,
+            bounds=bounds,
+            signer=signer,
+            shown=shown,
+        )
         self._archive = archive
         self._certificates = certificates
         self._limits = limits or Limits()

@@ -21,8 +21,9 @@ from conformance.receiver.turns import address_of
 PATH = "/.well-known/mta-sts.txt"
 MAX_AGE = 86400
 """Seconds for which a policy may be remembered (RFC 8461 section 3.2)."""
-PLAIN, MISMATCH = "mx-plain", "mx1.mismatch"
-"""Labels of an exchange that never offers STARTTLS, and of one whose certificate is for another name.
+PLAIN, MISMATCH, DANE = "mx-plain", "mx1.mismatch", "mx-dane"
+"""Labels of exchanges: one never offers STARTTLS, one has a certificate for another name, one TLSA records for another
+key.
 
 A wildcard certificate of the probe domain covers one label alone (RFC 9525 section 6.3).
 """
@@ -43,12 +44,18 @@ class PolicyDomain:
     status: HTTPStatus = HTTPStatus.OK
     """How its policy host answers."""
 
+    @property
+    def needs_signed_zone(self) -> bool:
+        """Whether it comes to nothing where the zone is not signed."""
+        return self.exchange == DANE
+
 
 DOMAINS: Mapping[str, PolicyDomain] = {
     "sts-enforce": PolicyDomain("an enforced policy that all agrees with"),
     "sts-unlisted": PolicyDomain("an enforced policy that lists another exchange", listed="elsewhere"),
     "sts-mismatch": PolicyDomain("an enforced policy with a certificate for another name", exchange=MISMATCH),
     "sts-plain": PolicyDomain("an enforced policy without STARTTLS", exchange=PLAIN),
+    "sts-dane": PolicyDomain("an enforced policy, and TLSA records for another key", exchange=DANE),
     "sts-testing": PolicyDomain("a policy in testing that lists another exchange", "testing", listed="elsewhere"),
     "sts-missing": PolicyDomain("a TXT record without a policy", listed="elsewhere", status=HTTPStatus.NOT_FOUND),
     "sts-redirect": PolicyDomain("a policy behind a redirect", listed="elsewhere", status=HTTPStatus.FOUND),

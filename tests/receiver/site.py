@@ -10,6 +10,7 @@ from pathlib import Path
 from conformance.receiver.archive import Archive, Retention
 from conformance.receiver.desk import Bounds, Desk
 from conformance.receiver.routes import Exchange, Site
+from conformance.receiver.signing import Signer
 
 DOMAIN = "conform.example.net"
 MAIN = Exchange("mx1", ("127.0.0.25", "::1"))
@@ -37,12 +38,14 @@ async def desk(
     clock: Clock | None = None,
     bounds: Bounds | None = None,
     retention: Retention | None = None,
+    signer: Signer | None = None,
+    shown: str = "",
 ) -> AsyncIterator[Desk]:
     """Give a desk over an archive."""
     archive = Archive(path, retention)
     archive.start()
     try:
-        made = Desk(site, archive, SCENARIOS, clock=clock or Clock(), bounds=bounds)
+        made = Desk(site, archive, SCENARIOS, clock=clock or Clock(), bounds=bounds, signer=signer, shown=shown)
         await made.start()
         yield made
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -256,7 +257,7 @@ def test_what_cannot_be_played_is_refused(scenario: str, route: str, n: int, exp
 
 def test_a_receiver_with_one_address_says_what_it_cannot_do() -> None:
     async def go() -> None:
-        async with desk(site=Site(DOMAIN, (MAIN,))) as made:
+        async with desk(site=Site(DOMAIN, (MAIN,), signed=True)) as made:
             said = made.announce()
             assert "tempfail-banner" not in said.scenarios
             assert set(ROUTES) - set(said.routes) - set(DOMAINS) == {
@@ -266,7 +267,7 @@ def test_a_receiver_with_one_address_says_what_it_cannot_do() -> None:
             for scenario, route in (("tempfail-banner", "plain"), ("accept", "mx-two"), ("accept", "mx-dead-first")):
                 with pytest.raises(Unavailable):
                     await made.open("ci", scenario, route, 1, 60)
-        async with desk() as made:
+        async with desk(site=replace(SITE, signed=True)) as made:
             said = made.announce()
             assert set(said.routes) == set(ROUTES) - set(DOMAINS)
             assert said.exclusive == ("tempfail-banner", "no-starttls")

@@ -76,6 +76,8 @@ def taken(captures: Sequence[Capture]) -> int:
         ("mx-implicit", "127.0.5.1", ["mx1"]),
         ("mx-not-a", "", []),
         ("mx-cname", "127.0.5.1", ["mx1"]),
+        ("dane-key", "127.0.5.1", ["mx1"]),
+        ("dane-another-key", "127.0.5.1", ["mx1"]),
     ],
 )
 def test_a_host_finds_each_route(route: str, where: str, exchanges: list[str]) -> None:

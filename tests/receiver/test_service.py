@@ -325,6 +325,31 @@ def test_check_config_says_what_cannot_be_played(receiver: Receiver) -> None:
     assert "expired" not in done.stderr
 
 
+def test_the_key_of_the_zone_is_kept_and_its_record_is_printed(receiver: Receiver) -> None:
+    async def go(secret: str) -> tuple[str, ...]:
+        async with receiver.remote(secret) as asked:
+            return (await asked.announce()).ds
+
+    secret = receiver.client()
+    early = receiver.command("dns", "--config", str(receiver.config))
+    assert early.exit_code == 4
+    assert early.stdout.splitlines()[0] == f"{DOMAIN}. IN NS ns.{DOMAIN}."
+    assert "start the service once" in early.stderr
+    told = []
+    for _ in range(2):
+        with receiver.running():
+            told.append(asyncio.run(go(secret)))
+            assert receiver.stop() == 0
+    late = receiver.command("dns", "--config", str(receiver.config))
+    assert late.exit_code == 0
+    assert told == [(late.stdout.splitlines()[-1].removeprefix(f"{DOMAIN}. IN DS "),)] * 2
+    assert f"ns.{DOMAIN}. IN A 127.0.4.1" in late.stdout
+    (receiver.folder / "state" / "zone-key.pem").write_text("no key\n")
+    for done in (receiver.command("dns", "--config", str(receiver.config)), receiver.serve()):
+        assert "zone_key: " in done.stderr
+        assert "holds no private key" in done.stderr
+
+
 def test_tokens_are_shown_once_and_kept_as_digests(receiver: Receiver) -> None:
     clients = receiver.folder / "clients"
     clients.write_text("# ours")
@@ -384,4 +409,4 @@ def test_policies_are_served_beside_those_who_collect_with_a_certificate_of_thei
         asyncio.run(go())
         assert receiver.stop() == 0
     done = receiver.command("check-config", "--config", str(receiver.config))
-    assert f"policies.pem does not cover mta-sts.sts-mismatch.{DOMAIN}" in done.stdout + done.stderr
+    assert f"policies.pem does not cover mta-sts.sts-dane.{DOMAIN}" in done.stdout + done.stderr

@@ -1,0 +1,84 @@
+"""DNSSEC for the probe domain: signatures made when they are asked for, and denials that cover one name (RFC 4470)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import dns.dnssec
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from conformance.receiver.zonekey import ZoneKey
+
+EARLIER = 3600
+"""Seconds that signatures seem to be old, for clocks that are slow."""
+VALID = 7 * 86400
+"""Seconds that signatures hold."""
+_ANEW = 86400
+"""Seconds after which they are made anew."""
+_KEPT = 8192
+_WILD = dns.name.from_text("*", None)
+_ALWAYS = ("RRSIG", "NSEC")
+
+
+class Signer:
+    """Signs what a zone says. ``clock`` gives Unix time."""
+
+    def __init__(self, origin: dns.name.Name, key: ZoneKey, clock: Callable[[], float] = time.time) -> None:
+        self.key = key
+        self._origin = origin
+        self._clock = clock
+        self._signature = lru_cache(maxsize=_KEPT)(self._signed)
+
+    def signed(self, rrsets: Iterable[dns.rrset.RRset]) -> list[dns.rrset.RRset]:
+        """Return sets of records, each with its signature behind it (RFC 4035 section 3.1.1)."""
+        return [one for rrset in rrsets for one in (rrset, self._beside(rrset))]
+
+    def _beside(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
+        day = int(self._clock() // _ANEW)
+        signature = self._signature(rrset.name, rrset.ttl, tuple(rrset), day)
+        return dns.rrset.from_rdata(rrset.name, rrset.ttl, signature)
+
+    def no_such_name(self, name: dns.name.Name, ttl: int) -> list[dns.rrset.RRset]:
+        """Return the proof that neither a name nor a wildcard for it is there (RFC 4035 section 3.1.3.2).
+
+        It takes the name above for one that is, which proves the same and tells nobody what else the zone holds.
+        """
+        # In small letters, which are what names are ordered by.
+        asked = name.canonicalize()
+        names = dict.fromkeys((asked, _WILD.concatenate(asked.parent())))
+        return [self._denial(one.predecessor(self._origin, False), one, False, ttl, ()) for one in names]
+
+    def no_such_type(self, name: dns.name.Name, types: Iterable[str], ttl: int) -> dns.rrset.RRset:
+        """Return the record that says which types a name has (RFC 4035 section 3.1.3.1)."""
+        return self._denial(name, name, True, ttl, types)
+
+    def _denial(
+        self, owner: dns.name.Name, name: dns.name.Name, below: bool, ttl: int, types: Iterable[str]
+    ) -> dns.rrset.RRset:
+        """Return an NSEC record that ends right behind a name; ``below``: before all that is below it."""
+        following = name.successor(self._origin, below)
+        data = " ".join((following.to_text(), *types, *_ALWAYS))
+        return dns.rrset.from_text(owner, ttl, dns.rdataclass.IN, dns.rdatatype.NSEC, data)
+
+    def _signed(
+        self,
+        name: dns.name.Name,
+        ttl: int,
+        data: tuple[dns.rdata.Rdata, ...],
+        day: int,
+    ) -> dns.rdata.Rdata:
+        begun = day * _ANEW
+        return dns.dnssec.sign(
+            dns.rrset.from_rdata_list(name, ttl, data),
+            self.key.private,
+            self._origin,
+            self.key.record,
+            inception=begun - EARLIER,
+            expiration=begun + _ANEW + VALID,
+        )
