@@ -10,6 +10,7 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.received import read_received
 
 if TYPE_CHECKING:
+    from conformance.facts.dane import Dane
     from conformance.facts.handshakes import Handshakes
     from conformance.facts.policies import Policies
     from conformance.reading.message import Message
@@ -233,4 +234,47 @@ def test_tls_out_strip(stripped_tls: Policies) -> None:
     Who sits between two mail servers can take STARTTLS out of the reply; the policy is there to keep him from reading.
     """
     sent = stripped_tls.sent_against("sts-plain")
+    assert not sent, seen(sent[0])
+
+
+@check(
+    "RFC7672 2.1, 2.2, 3.1: must",
+    "IN: info",
+    fix=(
+        "Enforce TLSA records (Postfix: smtp_tls_security_level = dane and smtp_dns_support_level = dnssec, Exim: "
+        "hosts_try_dane = * and dnssec_request_domains = *; both need a resolver on the host itself that validates), "
+        "or leave dane out of mailconform_tls_policies."
+    ),
+)
+def test_tls_out_dane(obeyed_keys: Dane) -> None:
+    """Mail goes to no key that TLSA records do not name, and to one that they name whatever its certificate says.
+
+    Who enforces DANE lets mail wait where the key is another one. The records vouch for the key by themselves, so that
+    names and dates in its certificate count for nothing (usage DANE-EE).
+    """
+    sent = obeyed_keys.sent_to_another_key
+    assert not sent, seen(sent[0])
+    clear = obeyed_keys.clear
+    assert not clear, seen(clear[0], fix="Ask for TLS wherever there are TLSA records.", aspect="clear")
+    withheld = obeyed_keys.withheld
+    assert not withheld, seen(
+        withheld[0],
+        fix="Look at neither names nor dates of a certificate whose key TLSA records of usage 3 name.",
+        aspect="withheld",
+    )
+
+
+@check(
+    "RFC8461 2: must",
+    fix=(
+        "Let DANE decide where there are TLSA records: a policy map must not answer for such domains (Postfix: a map "
+        "that says dane for them, such as that of postfix-tlspol, and not postfix-mta-sts-resolver alone)."
+    ),
+)
+def test_tls_out_dane_over_sts(keys_before_policies: Dane) -> None:
+    """Mail waits where TLSA records name another key, whatever an MTA-STS policy says.
+
+    A policy that is fetched over the web must not make up for a key that DNSSEC disowns.
+    """
+    sent = keys_before_policies.overridden
     assert not sent, seen(sent[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from conformance.facts.dane import Dane
 from conformance.facts.greetings import Greetings
 from conformance.facts.handshakes import Handshakes
 from conformance.facts.manners import Manners
@@ -97,6 +98,12 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     ),
     "stripped_tls": Behaviour(
         Policies, "What is made of a missing STARTTLS where a policy asks for TLS.", ("sts-enforce", "sts-plain")
+    ),
+    "obeyed_keys": Behaviour(
+        Dane, "What becomes of mail for exchanges with TLSA records.", ("dane-another-key", "dane-bad-certificate")
+    ),
+    "keys_before_policies": Behaviour(
+        Dane, "What TLSA records count for beside an MTA-STS policy.", ("sts-dane", "dane-another-key")
     ),
     "client_certificate": Behaviour(Handshakes, "What asking for a client certificate leads to.", ("tls-client-cert",)),
 }

@@ -68,7 +68,8 @@ def _offers(capture: Capture) -> bool:
     return any(one.upper() == "STARTTLS" for one in capture.extensions)
 
 
-def _in_tls(capture: Capture, transaction: Transaction) -> bool:
+def in_tls(capture: Capture, transaction: Transaction) -> bool:
+    """Return whether a transaction was made inside TLS."""
     return bool(capture.tls and capture.tls.version and capture.tls.at <= transaction.at)
 
 
@@ -77,7 +78,7 @@ def _unused(trial: Trial) -> Iterator[str]:
     if not offering:
         raise nothing_came(trial)
     for capture, one in offering:
-        if not _in_tls(capture, one):
+        if not in_tls(capture, one):
             failed = f": the handshake failed ({capture.tls.error})" if capture.tls else ""
             yield f"the message came in clear text to a receiver that offers STARTTLS{failed}"
 

@@ -39,8 +39,8 @@ class Recipe:
     again: bool = False
     attempts: int = MANY
     wait: float = 60.0
-    claim: str = ""
-    """The policy that the host has to be declared to enforce (``mailconform_tls_policies``); empty: none."""
+    claims: tuple[str, ...] = ()
+    """The policies that the host has to be declared to enforce (``mailconform_tls_policies``)."""
     host_writes: bool = True
     """Whether a stream whose messages are written by the host itself can do it."""
 
@@ -68,7 +68,11 @@ def _tls(about: str, scenario: str, wait: float = 300) -> Recipe:
 
 
 def _policy(about: str, route: str) -> Recipe:
-    return Recipe(about, route=route, sender="receiver", wait=180, claim="mta-sts")
+    return Recipe(about, route=route, sender="receiver", wait=180, claims=("mta-sts",))
+
+
+def _dane(about: str, route: str, scenario: str = "accept", *others: str) -> Recipe:
+    return Recipe(about, scenario, route, sender="receiver", wait=180, claims=("dane", *others))
 
 
 def _route(about: str, route: str, wait: float, again: bool = False) -> Recipe:
@@ -137,9 +141,19 @@ TRIALS: Mapping[str, Recipe] = {
     "sts-unlisted": _policy("an enforced MTA-STS policy that lists another exchange", "sts-unlisted"),
     "sts-mismatch": _policy("an enforced MTA-STS policy, and a certificate for another name", "sts-mismatch"),
     "sts-plain": _policy("an enforced MTA-STS policy, and no STARTTLS", "sts-plain"),
+    "sts-dane": _dane(
+        "TLSA records for another key, and an enforced MTA-STS policy that all agrees with",
+        "sts-dane",
+        "accept",
+        "mta-sts",
+    ),
     "sts-testing": _policy("an MTA-STS policy in testing that lists another exchange", "sts-testing"),
     "sts-missing": _policy("an MTA-STS record without a policy", "sts-missing"),
     "sts-redirect": _policy("an MTA-STS policy behind a redirect", "sts-redirect"),
+    "dane-another-key": _dane("TLSA records for another key", "dane-another-key"),
+    "dane-bad-certificate": _dane(
+        "TLSA records for the key of a certificate that has expired and has another name", "dane-key", "tls-expired"
+    ),
 }
 """Recipes by name; the fixture ``trial_<name>`` gives the trial of a stream."""
 

@@ -25,8 +25,8 @@ async def made(ask: Asker, stream: Stream, name: str) -> Trial:
     """
     if not stream.tries(name):
         raise NotApplicable(f"the trial {name} is not among the trials of the stream in mailconform_streams")
-    if (claim := TRIALS[name].claim) and claim not in stream.claims:
-        raise NotApplicable(f"mailconform_tls_policies of {stream.host} does not name {claim}: nothing is claimed")
+    if missing := [claim for claim in TRIALS[name].claims if claim not in stream.claims]:
+        raise NotApplicable(f"mailconform_tls_policies of {stream.host} does not name {missing[0]}: nothing is claimed")
     trial = await ask.trial(stream.probes[0], name)
     return trial if trial.state is State.UNSENT and trial.letters else trial.watched()
 

@@ -58,7 +58,12 @@ class Validity:
 
 async def domain_validity(ask: Asker, domain: Domain) -> Validity:
     """See whether the zone of a domain validates."""
-    return await _validity(ask, domain.name, "SOA")
+    return await zone_validity(ask, domain.name)
+
+
+async def zone_validity(ask: Asker, name: str) -> Validity:
+    """See whether a zone validates, by the name of its apex."""
+    return await _validity(ask, name, "SOA")
 
 
 async def reverse_validity(ask: Asker, address: Address) -> Validity:

@@ -157,9 +157,10 @@ Blocklists = Annotated[
     list[Annotated[BlocklistEntry, BeforeValidator(zoned, json_schema_input_type=str | BlocklistEntry)]],
     BeforeValidator(listed, json_schema_input_type=str | list[str | BlocklistEntry]),
 ]
+TlsPolicy = Literal["mta-sts", "dane"]
 TlsPolicies = Annotated[
-    list[Literal["mta-sts"]],
-    BeforeValidator(listed, json_schema_input_type=Literal["mta-sts"] | list[Literal["mta-sts"]]),
+    list[TlsPolicy],
+    BeforeValidator(listed, json_schema_input_type=TlsPolicy | list[TlsPolicy]),
 ]
 Catalogue = dict[DomainName, Annotated[DomainEntry, BeforeValidator(empty_is_mapping)]]
 SendFroms = Annotated[
@@ -198,7 +199,7 @@ class Variables(BaseModel):
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
     streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
-    tls_policies: TlsPolicies = Field([], description="Policies of receivers that the host enforces: mta-sts.")
+    tls_policies: TlsPolicies = Field([], description="Policies of receivers that the host enforces: mta-sts, dane.")
     waive: Waive = Field([], description="Waivers for the host in whose variables they stand.")
 
 

@@ -19,6 +19,10 @@ _LINES = "Subject: Conformance probe\r\n\r\n"
 _DOTS = "..one\r\n.\r\n.two\r\n"
 _FIRST, _SECOND = ({"exchange": f"mx{n}.conform.example.net", "local": f"198.51.100.{n}"} for n in (1, 2))
 
+_UNTRUSTED: Sequence[Session] = [
+    {"hellos": [{"at": 5, "verb": "EHLO", "argument": "mx1.example.com", "code": 250}], "transactions": []}
+]
+
 _SESSIONS: Mapping[str, Sequence[Session]] = {
     "unknown-2yz": [{"codes": {"mail": 259, "rcpt": 259}}],
     "unknown-4yz": [{"at": 1, "codes": {"rcpt": 477}}, {"at": 1 + AGAIN}],
@@ -71,6 +75,8 @@ _SESSIONS: Mapping[str, Sequence[Session]] = {
         {"tls": {"error": "refused", "alert": "bad_certificate"}, "transactions": [], "ended": "handshake"}
     ],
     "sts-plain": [{"transactions": [], **_CLEAR}],
+    "sts-dane": _UNTRUSTED,
+    "dane-another-key": _UNTRUSTED,
 }
 _LETTERS: Mapping[str, Mapping[str, Any]] = {
     "dots": {"message": _LINES + _DOTS},
