@@ -111,7 +111,7 @@ class Authority:
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
         """Return what the server says to one message, which may be anything at all."""
         if server := self.stubs.server_for(wire):
-            return Reply(None, fetch=partial(passed_on, wire, server))
+            return Reply(None, fetch=partial(passed_on, wire, server, self.stubs.vouches_for(server)))
         query = dnswire.read(wire)
         if isinstance(query, Reply):
             return query

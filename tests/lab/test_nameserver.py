@@ -349,7 +349,7 @@ def test_the_command_serves_files_and_refuses_broken_ones(tmp_path: Path) -> Non
 
 
 def test_a_zone_elsewhere_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def elsewhere(wire: bytes, server: str) -> bytes | None:
+    async def elsewhere(wire: bytes, server: str, _authentic: bool) -> bytes | None:
         asked.append(server)
         other = Authority()
         other.load("conform.example.net.", "@ MX 0 mx\n")

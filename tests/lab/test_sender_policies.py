@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import dns.flags
 import dns.message
 import dns.query
+import dns.rcode
 import dns.rdatatype
 import pytest
 
 from conformance.facts.campaign import shown
 from conformance.lab.certificates import Certificates
+from conformance.lab.nameserver import Authority
+from conformance.lab.sending.dane import named_keys
+from conformance.lab.sending.mta import resolver
 from conformance.lab.sending.sts import Lookup, Policy, fetched
+from conformance.lab.stub import vouched
+from conformance.receiver import dnswire
 from conformance.receiver.ephemeral import Ephemeral
 from conformance.receiver.sts import Policies
 from tests.receiver.site import DOMAIN
@@ -76,3 +83,43 @@ def test_a_file_without_a_key_is_no_certificate(tmp_path: Path) -> None:
         shown(path)
     with pytest.raises(ValueError, match="cannot be used: No such file"):
         shown(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (["3 1 1 AB CD", "3 1 1 ef"], {"abcd", "ef"}),
+        (["2 1 1 ab", "3 0 1 ab", "3 1 2 ab", "1 1 1 ab"], set()),
+        (["", "3 1", "nonsense"], set()),
+        ([], set()),
+    ],
+)
+def test_tlsa_records_name_keys(records: list[str], expected: set[str]) -> None:
+    assert named_keys(records) == expected
+
+
+def test_what_a_stub_answers_is_vouched_for_where_it_has_something_to_say() -> None:
+    query = dns.message.make_query("conform.example.net", "SOA")
+    for rcode, says in ((dns.rcode.NOERROR, True), (dns.rcode.NXDOMAIN, True), (dns.rcode.SERVFAIL, False)):
+        response = dns.message.make_response(query)
+        response.set_rcode(rcode)
+        answer = dns.message.from_wire(vouched(response.to_wire()))
+        assert bool(answer.flags & dns.flags.AD) is says
+        assert answer.rcode() == rcode
+    assert vouched(b"") == b""
+
+
+@pytest.mark.parametrize("kind", ["authentic", "insecure"])
+def test_tlsa_records_that_were_not_validated_are_none(kind: str) -> None:
+    async def go() -> None:
+        authority = Authority()
+        authority.load("example.test", f"mx A 192.0.2.1\n_25._tcp.mx TLSA 3 1 1 {'ab' * 32}\n;fault @ {kind} subtree\n")
+        running = await dnswire.serve(authority.answer, ADDRESS, 0)
+        try:
+            look = resolver(ADDRESS, running.port)
+            assert bool(await look("_25._tcp.mx.example.test", "TLSA")) is (kind == "authentic")
+            assert await look("mx.example.test", "A") == ["192.0.2.1"]
+        finally:
+            running.close()
+
+    asyncio.run(go())

@@ -47,6 +47,10 @@ class Wrong(StrEnum):
     BROKEN_TLS_IS_FINAL = "broken-tls-is-final"
     IGNORES_POLICIES = "ignores-policies"
     """Fetches MTA-STS policies and sends all the same."""
+    IGNORES_TLSA = "ignores-tlsa"
+    """Looks TLSA records up and sends all the same."""
+    POLICY_OVER_TLSA = "policy-over-tlsa"
+    """Leaves TLSA records aside where there is an MTA-STS policy."""
     # The queue.
     NO_RETRY = "no-retry"
     """Takes a reply of class 4 for final."""
@@ -116,6 +120,8 @@ class Conduct:
     password: str = ""
     mta_sts: bool = False
     """Whether it fetches MTA-STS policies."""
+    dane: bool = False
+    """Whether it looks up TLSA records."""
     bounces_as: str = ""
     """Domain of the bounces' From; default: the first of ``domains``."""
 

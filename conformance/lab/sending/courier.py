@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import Certificate, load_der_x509_certificate
 
 from conformance.lab.sending.conduct import Conduct, Wrong
+from conformance.lab.sending.dane import key_digest
 from conformance.lab.sending.letters import Letter, is_eight_bit, needs_utf8, recoded
 from conformance.lab.sending.sts import trusting
 
@@ -48,6 +49,8 @@ class Courier:
     """Whether STARTTLS is left alone, since it failed before."""
     verified: bytes = b""
     """Authorities of which one has to vouch for the exchange; empty: TLS is opportunistic."""
+    keys: frozenset[str] = frozenset()
+    """What TLSA records name: SHA-256 of the keys that the exchange may have. They alone count, where there are any."""
     _reader: asyncio.StreamReader = field(init=False)
     _writer: asyncio.StreamWriter = field(init=False)
     _offered: dict[str, str] = field(init=False, default_factory=dict)
@@ -72,7 +75,7 @@ class Courier:
     async def _talk(self, letter: Letter, exchange: str) -> Mapping[str, Reply]:
         name = await self._opened()
         await self._hello(name)
-        if self.verified and "STARTTLS" not in self._offered:
+        if (self.verified or self.keys) and "STARTTLS" not in self._offered:
             await self._leave()
             raise Failed(451, f"{exchange} offers no STARTTLS, and the policy asks for it", next_exchange=True)
         if "STARTTLS" in self._offered and not self.clear and not self._does(Wrong.NO_TLS):
@@ -118,17 +121,24 @@ class Courier:
             raise Failed(451, text, tls=True)
         try:
             name = None if self._does(Wrong.NO_SNI) else exchange
-            context = trusting(self.verified) if self.verified else _context(self.conduct.wrong)
+            verifies = self.verified and not self.keys
+            context = trusting(self.verified) if verifies else _context(self.conduct.wrong)
             await self._writer.start_tls(context, server_hostname=name, ssl_handshake_timeout=20)
         except (OSError, EOFError) as error:
             code = 554 if self._does(Wrong.BROKEN_TLS_IS_FINAL) else 451
             raise Failed(code, f"TLS handshake with {exchange} failed: {error}", tls=True) from None
         if self._does(Wrong.REFUSES_EXPIRED) and self._is_expired():
             raise Failed(554, f"the certificate of {exchange} has expired")
+        if self.keys and key_digest(self._certificate.public_key()) not in self.keys:
+            await self._leave()
+            raise Failed(451, f"4.7.5 the key of {exchange} is none that TLSA records name", next_exchange=True)
+
+    @property
+    def _certificate(self) -> Certificate:
+        return load_der_x509_certificate(self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
 
     def _is_expired(self) -> bool:
-        shown = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        return load_der_x509_certificate(shown).not_valid_after_utc < datetime.datetime.now(datetime.UTC)
+        return self._certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC)
 
     async def _transaction(self, letter: Letter) -> Mapping[str, Reply]:
         content = self._fitted(letter)

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from conformance.lab.sending.conduct import Conduct, Wrong
 from conformance.lab.sending.courier import Courier, Failed, Reply
+from conformance.lab.sending.dane import named_keys
 from conformance.lab.sending.letters import Letter, Signer, bounce, prepared, signed
 from conformance.lab.sending.sts import Policy, fetched
 
@@ -122,8 +123,9 @@ class Mta:
                 if policy and not policy.lists(exchange):
                     last = Failed(451, f"4.7.5 the policy of {domain} does not list {exchange}")
                     continue
+                keys = await self._keys(exchange, policy)
                 try:
-                    replies = await self._carry(letter, exchange, address, self.trusted if policy else b"")
+                    replies = await self._carry(letter, exchange, address, self.trusted if policy else b"", keys)
                 except Failed as error:
                     last = error
                     if error.next_exchange or (error.code // 100 == 5 and self._does(Wrong.REFUSED_TO_NEXT_MX)):
@@ -144,17 +146,31 @@ class Mta:
         policy = await fetched(domain, self.lookup, self.trusted, self.sources[0])
         return policy if policy and policy.is_enforced and not self._does(Wrong.IGNORES_POLICIES) else None
 
-    async def _carry(self, letter: Letter, exchange: str, address: str, verified: bytes = b"") -> Mapping[str, Reply]:
+    async def _keys(self, exchange: str, policy: Policy | None) -> frozenset[str]:
+        """Return what TLSA records name the key of an exchange, where this host obeys such; empty: nothing."""
+        left_aside = self._does(Wrong.IGNORES_TLSA) or (policy and self._does(Wrong.POLICY_OVER_TLSA))
+        if not self.conduct.dane or left_aside:
+            return frozenset()
+        return named_keys(await self.lookup(f"_25._tcp.{exchange}", "TLSA") or ())
+
+    async def _carry(
+        self,
+        letter: Letter,
+        exchange: str,
+        address: str,
+        verified: bytes = b"",
+        keys: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Reply]:
         """Carry a message to one exchange; in clear text where TLS does not come about (RFC 3207 section 4.1).
 
-        Where the exchange has to be ``verified``, it does not go in clear text.
+        Where the exchange has to be ``verified``, or to have one of some ``keys``, it does not go in clear text.
         """
         courier = self._courier(letter, address)
-        courier.verified = verified
+        courier.verified, courier.keys = verified, keys
         try:
             return await courier.carry(letter, exchange, address, self.port)
         except Failed as error:
-            if not error.tls or error.code // 100 == 5 or verified:
+            if not error.tls or error.code // 100 == 5 or verified or keys:
                 raise
         courier = self._courier(letter, address)
         courier.clear = True
@@ -217,14 +233,17 @@ class Mta:
         return found[:1] if self._does(Wrong.NO_OTHER_FAMILY) else found
 
 
-def resolver(address: str) -> Lookup:
-    """Return a look-up at a name server."""
+def resolver(address: str, port: int = 53) -> Lookup:
+    """Return a look-up at a name server that validates."""
     import dns.asyncresolver
     import dns.exception
+    import dns.flags
     import dns.resolver
 
     asking = dns.asyncresolver.Resolver(configure=False)
     asking.nameservers, asking.lifetime = [address], _DNS_SECONDS
+    asking.port = port
+    asking.flags = dns.flags.RD | dns.flags.AD
 
     async def lookup(name: str, rdtype: str) -> Sequence[str] | None:
         try:
@@ -233,6 +252,9 @@ def resolver(address: str) -> Lookup:
             return []
         except dns.exception.DNSException:
             return None
+        if rdtype == "TLSA" and not answer.response.flags & dns.flags.AD:
+            # What was not validated may be anybody's word (RFC 7672 section 2.1.1).
+            return []
         return [record.to_text() for record in answer.rrset or ()]
 
     return lookup
