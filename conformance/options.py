@@ -195,6 +195,12 @@ OPTIONS: tuple[Option, ...] = (
         "FILE",
     ),
     Option(
+        "receiver-zone-key",
+        "File with the key that an embedded receiver signs its probe domain with (DNSSEC), for trials of DANE; it is "
+        "made where there is none, and the run's notes have the DS record for the zone above.",
+        "FILE",
+    ),
+    Option(
         "receiver-domain",
         "The receiver's probe domain; without it, it has to be the receiver's own name or lie below it.",
         "NAME",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conformance.facts.campaign import Campaign, Where, shown
+from conformance.facts.campaign import Campaign, Where, kept_key, shown
 from conformance.facts.captured import CapturedError, load
 from conformance.facts.letter import Order
 from conformance.facts.submission import context_of, password_of
@@ -64,6 +64,8 @@ def _receiver(settings: Settings) -> Iterator[str]:
             yield f"{where}: an embedded receiver ends with its run, so that there is nothing to collect later"
         if settings["receiver-certificate"]:
             yield from _certificate(settings)
+        if settings["receiver-zone-key"]:
+            yield from _zone_key(settings)
         return
     try:
         from conformance.receiver.remote import Remote
@@ -78,6 +80,13 @@ def _certificate(settings: Settings) -> Iterator[str]:
         shown(Path(settings["receiver-certificate"]).expanduser())
     except ValueError as error:
         yield f"{settings.where['receiver-certificate']}: {error}"
+
+
+def _zone_key(settings: Settings) -> Iterator[str]:
+    try:
+        kept_key(Path(settings["receiver-zone-key"]).expanduser())
+    except ValueError as error:
+        yield f"{settings.where['receiver-zone-key']}: {error}"
 
 
 def bearer(settings: Settings) -> str:
@@ -128,6 +137,7 @@ def campaign(settings: Settings) -> Campaign | None:
         bearer=bearer(settings) if where.url else "",
         domain=settings["receiver-domain"] or "",
         certificate=settings["receiver-certificate"] or "",
+        zone_key=settings["receiver-zone-key"] or "",
         wait=settings["probe-wait"],
         collect=settings["probe"] == "collect",
         ledger=top / LEDGER,

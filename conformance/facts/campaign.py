@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import ssl
 
     from conformance.receiver.certificates import Certificates
+    from conformance.receiver.zonekey import ZoneKey
 
 EMBEDDED = "embedded"
 FASTEST = 1000
@@ -77,6 +78,8 @@ class Campaign:
     """The probe domain, where it is named: no other one is sent to."""
     certificate: str = ""
     """File with certificate chain and key of an embedded receiver, where it has one that hosts trust."""
+    zone_key: str = ""
+    """File with the key that an embedded receiver signs its zone with; empty: it makes one for itself."""
     wait: float = 600.0
     """Seconds that are waited for one trial at most."""
     collect: bool = False
@@ -173,8 +176,10 @@ async def _receiver(campaign: Campaign, notes: list[str]) -> AsyncIterator[Recei
     from conformance.receiver.ephemeral import DOMAIN, Ephemeral
 
     certificates, policies = shown(Path(campaign.certificate).expanduser()) if campaign.certificate else (None, None)
+    key = kept_key(Path(campaign.zone_key).expanduser()) if campaign.zone_key else None
     embedded = Ephemeral(
         where.address,
+        key=key,
         certificates=certificates,
         policies=policies,
         domain=campaign.domain or DOMAIN,
@@ -189,6 +194,10 @@ async def _receiver(campaign: Campaign, notes: list[str]) -> AsyncIterator[Recei
     try:
         place = f"{embedded.nameserver} port {embedded.dns_port}"
         notes.append(f"the receiver was a part of this run; {embedded.domain} was answered for at {place}")
+        if key:
+            notes.append(
+                f"its zone is signed; the zone above needs: {embedded.domain}. IN DS {key.ds(embedded.domain)}"
+            )
         yield embedded
     finally:
         await embedded.stop()
@@ -210,6 +219,16 @@ def shown(path: Path) -> tuple[Certificates, ssl.SSLContext]:
         raise ValueError(f"{path} cannot be used: {error.strerror or error}") from None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
+
+
+def kept_key(path: Path) -> ZoneKey:
+    """Return the key of a zone, which is made where there is no file of it. Raises ValueError."""
+    from conformance.receiver.zonekey import ZoneKey, ZoneKeyError
+
+    try:
+        return ZoneKey.kept(path)
+    except ZoneKeyError as error:
+        raise ValueError(str(error)) from None
 
 
 def _ledger(campaign: Campaign) -> Ledger | None:

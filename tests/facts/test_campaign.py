@@ -21,6 +21,7 @@ from conformance.fleet.model import Address, Fleet, IPAddress, Mta, Probe, Submi
 from conformance.receiver.announcement import Announcement, Denied, NoSuchToken, Unreached
 from conformance.receiver.capture import Capture
 from conformance.receiver.remote import Remote
+from conformance.receiver.zonekey import ZoneKey
 from tests.facts.orders import stream
 
 URL = "https://conform.example.net"
@@ -102,6 +103,25 @@ def test_a_port_that_is_taken_ends_the_run() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match="the embedded receiver cannot listen"):
             trial(Campaign(Where(port=port)))
+
+
+def test_the_key_of_an_embedded_receiver_is_kept_and_its_record_is_noted(tmp_path: Path) -> None:
+    async def notes_of(path: Path) -> str:
+        notes: list[str] = []
+        options: Any = {"ehlo": "probe.example.org", "timeout": 5.0, "resolve": resolve}
+        campaign = Campaign(Where(address="127.0.5.90", port=0), zone_key=str(path))
+        async with begin(campaign, FLEET, Store(), notes, **options):
+            return next(note for note in notes if "IN DS" in note)
+
+    path = tmp_path / "zone-key.pem"
+    first = asyncio.run(notes_of(path))
+    assert (
+        first == f"its zone is signed; the zone above needs: {SAID.domain}. IN DS {ZoneKey.read(path).ds(SAID.domain)}"
+    )
+    assert asyncio.run(notes_of(path)) == first
+    path.write_text("no key")
+    with pytest.raises(ValueError, match="holds no private key"):
+        asyncio.run(notes_of(path))
 
 
 def test_what_was_sent_before_is_collected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ def test_nobody_sends_unless_run_and_inventory_ask_for_it(runs: Runs, level: str
             "none cannot be read: No such file",
         ),
         (("--probe=send", "--receiver=http://r.example.net", "--receiver-token-file=hosts.yml"), "bearer token"),
+        (("--probe=send", "--receiver=embedded", "--receiver-zone-key=hosts.yml"), "hosts.yml: holds no private key"),
         (("--probe=send", "--receiver=embedded", "--receiver-domain=net"), "'net' is no domain"),
         (("--probe=send", "--receiver=embedded:127.0.0.1:{taken}"), "the embedded receiver cannot listen"),
         (("--probe=send", "--probe-wait=0"), "--probe-wait: 0 is not a number of 1 or more"),
