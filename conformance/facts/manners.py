@@ -29,8 +29,8 @@ class Manners(Tried):
 
     @property
     def before_reply(self) -> list[str]:
-        """What came before the reply that had to be waited for."""
-        return self.find(_early)
+        """What came before the reply that had to be waited for. A session without MAIL shows too little of that."""
+        return self.find(lambda trial: _in_commands(trial, _early(trial)))
 
     @property
     def after_starttls(self) -> list[str]:
@@ -59,8 +59,8 @@ class Manners(Tried):
 
     @property
     def out_of_order(self) -> list[str]:
-        """Commands that were answered 503."""
-        return self.find(_out_of_order)
+        """Commands that were answered 503. A session without MAIL has no order to keep."""
+        return self.find(lambda trial: _in_commands(trial, _out_of_order(trial)))
 
     @property
     def left_without_quit(self) -> list[str]:

@@ -32,6 +32,10 @@ class NoSuchToken(ReceiverError):
     """It knows no such token, or that token is somebody else's."""
 
 
+class Unkept(ReceiverError):
+    """Sessions of these tokens could not be kept, and were answered 451: what it has of them is not all that came."""
+
+
 class Unreached(ReceiverError):
     """It could not be asked, or its answer is of no use."""
 

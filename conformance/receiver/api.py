@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
 
-from conformance.receiver.announcement import Busy, NoSuchToken, Unavailable
-from conformance.receiver.database import DatabaseError
+from conformance.receiver.announcement import Busy, NoSuchToken, Unavailable, Unkept
+from conformance.receiver.database import DatabaseError, Full
 from conformance.receiver.desk import Desk
 from conformance.receiver.http import Request, Response
 
@@ -127,9 +127,12 @@ class Api:
             return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "unavailable", str(error))
         except Busy as error:
             return _refusal(HTTPStatus.CONFLICT, "busy", str(error))
+        except Unkept as error:
+            return _refusal(HTTPStatus.INSUFFICIENT_STORAGE, "unkept", str(error))
         except DatabaseError as error:
             _LOG.error("%s %s: %s", method, path, error)
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "storage", "the receiver cannot store that now")
+            why = f": {error}" if isinstance(error, Full) else ""
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "storage", f"the receiver cannot store that now{why}")
 
     def _say_health(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

@@ -68,7 +68,7 @@ class Archive:
         self.retention = retention or Retention()
         self.database = Database(path, self.retention.octets, _SCHEMA, VERSION)
         self.trouble = ""
-        """Why the latest session could not be kept; empty: it was, or there is room again."""
+        """Why the latest session could not be kept, or the next one cannot; empty: there is room."""
 
     def start(self) -> None:
         """Open the file. Raises DatabaseError."""
@@ -81,23 +81,31 @@ class Archive:
     async def keep(self, capture: Capture, now: float) -> None:
         """Keep a session under its tokens, in place of one of the same id. Raises Full and DatabaseError."""
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: sqlite3.Connection) -> int:
             replaced = connection.execute("DELETE FROM capture WHERE id = ?", (capture.id,)).rowcount
             if not replaced and _count(connection) >= self.retention.captures:
-                raise Full(f"{self.retention.captures} sessions are kept, which is all that may be")
+                raise Full(self._most)
             body = _captures().dump_json(capture, exclude_defaults=True)
             connection.execute("INSERT INTO capture (id, kept, body) VALUES (?, ?, ?)", (capture.id, now, body))
             connection.executemany(
                 "INSERT OR IGNORE INTO concerns VALUES (?, ?)", ((token, capture.id) for token in capture.tokens)
             )
             connection.execute("UPDATE held SET count = count + 1 - ?", (replaced,))
+            return _count(connection)
 
         try:
-            await self.database.run(job)
+            held = await self.database.run(job)
         except DatabaseError as error:
             self.trouble = str(error)
             raise
-        self.trouble = ""
+        self.trouble = self._trouble(held)
+
+    def _trouble(self, held: int) -> str:
+        return self._most if held >= self.retention.captures else ""
+
+    @property
+    def _most(self) -> str:
+        return f"{self.retention.captures} sessions are kept, which is all that may be"
 
     async def collect(self, tokens: Sequence[str], after: int, octets: int = PAGE_OCTETS) -> Page:
         """Return sessions of tokens that were kept after a place in the order of keeping."""
@@ -128,6 +136,7 @@ class Archive:
         """Return all openings and tallies."""
 
         def job(connection: sqlite3.Connection) -> tuple[tuple[Opening, ...], dict[tuple[str, str], int]]:
+            self.trouble = self._trouble(_count(connection))
             openings = connection.execute("SELECT body FROM opening").fetchall()
             tallies = connection.execute("SELECT token, what, count FROM tally").fetchall()
             return (

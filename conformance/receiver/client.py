@@ -41,7 +41,10 @@ class Receiver(Protocol):
         ...
 
     async def collect(self, tokens: Sequence[str]) -> tuple[Capture, ...]:
-        """Return the sessions that concern tokens so far, in the order in which they began. Raises NoSuchToken."""
+        """Return the sessions that concern tokens so far, in the order in which they began.
+
+        Raises NoSuchToken, and Unkept where some could not be kept.
+        """
         ...
 
     async def move(self, token: str) -> None:

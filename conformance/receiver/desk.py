@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from conformance.receiver import dane
 from conformance.receiver import tokens as make
-from conformance.receiver.announcement import Announcement, Busy, NoSuchToken, Unavailable
+from conformance.receiver.announcement import Announcement, Busy, NoSuchToken, Unavailable, Unkept
+from conformance.receiver.database import DatabaseError
 from conformance.receiver.leases import MARGIN, Leases
 from conformance.receiver.names import Names
 from conformance.receiver.opening import Opening
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 CLEAR = Grant("", "no-starttls")
 """What the exchange plays that never offers STARTTLS: to everybody, whose mail is whosever."""
+_MOST_UNKEPT = 8
+"""Sessions of one token that are remembered as lost."""
 REFUSAL = "refuse-rcpt"
 """The scenario of an exchange that refuses every recipient for good."""
 
@@ -77,6 +80,8 @@ class Desk:
         self._by_token: dict[str, Opening] = {}
         self._by_label: dict[str, Opening] = {}
         self._tallies: dict[tuple[str, str], int] = {}
+        self._unkept: dict[str, dict[str, str]] = {}
+        """Why sessions could not be kept, by token and session; without room for them this stays in memory."""
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._leases = Leases(site.exchanges[1:], (site.ttl + MARGIN) / pace)
         self._exchanges = {local: one for one in site.listening for local in map(plain_address, one.listening)}
@@ -146,9 +151,14 @@ class Desk:
         return tuple(address for _, address in opening.addresses(self.site.domain))
 
     async def collect(self, owner: str, tokens: Sequence[str], after: int = 0) -> Page:
-        """Return sessions that concern tokens, after a place in the order of keeping. Raises NoSuchToken."""
+        """Return sessions that concern tokens, after a place in the order of keeping.
+
+        Raises NoSuchToken, and Unkept where some of them were lost for want of room.
+        """
         for token in tokens:
             self._owned(owner, token)
+        if lost := [why for token in tokens for why in self._unkept.get(token.lower(), {}).values()]:
+            raise Unkept(f"{len(lost)} sessions were answered 451 and could not be kept: {lost[0]}")
         return await self._archive.collect([token.lower() for token in tokens], after)
 
     async def move(self, owner: str, token: str) -> None:
@@ -176,6 +186,7 @@ class Desk:
                 self._by_label.pop(label, None)
             for token in opening.tokens:
                 self._by_token.pop(token, None)
+                self._unkept.pop(token, None)
         lost = {token for opening in gone.values() for token in opening.tokens}
         for key in [key for key in self._tallies if key[0] in lost]:
             del self._tallies[key]
@@ -248,10 +259,21 @@ class Desk:
         if not capture.tokens:
             self.strangers += 1
             return
-        await self._archive.keep(self._visited(capture), self._clock())
-        for token in capture.tokens:
-            for news in self._watched.get(token, ()):
-                news.set()
+        try:
+            await self._archive.keep(self._visited(capture), self._clock())
+        except DatabaseError as error:
+            for token in capture.tokens:
+                lost = self._unkept.setdefault(token, {})
+                if len(lost) < _MOST_UNKEPT:
+                    lost[capture.id] = str(error)
+            raise
+        else:
+            for token in capture.tokens:
+                self._unkept.get(token, {}).pop(capture.id, None)
+        finally:
+            for token in capture.tokens:
+                for news in self._watched.get(token, ()):
+                    news.set()
 
     def _meant(self, capture: Capture) -> Iterator[str]:
         """Yield the first token of each opening that a session was for which named no recipient.

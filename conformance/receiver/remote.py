@@ -21,6 +21,7 @@ from conformance.receiver.announcement import (
     NoSuchToken,
     ReceiverError,
     Unavailable,
+    Unkept,
     Unreached,
     checked,
     probe_domain,
@@ -47,6 +48,7 @@ _ERRORS: Mapping[str, type[ReceiverError]] = {
     "denied": Denied,
     "no-such-token": NoSuchToken,
     "unavailable": Unavailable,
+    "unkept": Unkept,
 }
 
 
@@ -172,7 +174,7 @@ class Remote:
             else:
                 if status not in (502, 503, 504):
                     return self._judge(status, octets)
-                trouble = f"answered {status}"
+                trouble = f"answered {status}: {_reason(octets)[1]}"
             if left:
                 await asyncio.sleep(2.0 ** (TRIES - left) / 4)
             else:
@@ -194,13 +196,9 @@ class Remote:
             return octets
         if status // 100 == 3:
             raise Unreached(f"{self._base} redirects, which is not followed")
-        try:
-            answer = _object(octets)
-        except Unreached:
-            answer = {}
-        code, message = answer.get("error"), answer.get("message")
-        kind = Denied if status == 401 else _ERRORS.get(str(code), Unreached)
-        raise kind(f"{self._base} answered {status}: {str(message or 'no reason given')[:500]}")
+        code, message = _reason(octets)
+        kind = Denied if status == 401 else _ERRORS.get(code, Unreached)
+        raise kind(f"{self._base} answered {status}: {message}")
 
     def _connected(self) -> httpx.AsyncClient:
         import httpx
@@ -258,6 +256,15 @@ def _object(octets: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreached("the receiver's answer is none that this version reads")
     return value
+
+
+def _reason(octets: bytes) -> tuple[str, str]:
+    """Return code and text of a refusal."""
+    try:
+        answer = _object(octets)
+    except Unreached:
+        answer = {}
+    return str(answer.get("error")), str(answer.get("message") or "no reason given")[:500]
 
 
 def _checked_url(url: str) -> tuple[str, str]:

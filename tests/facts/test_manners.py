@@ -76,9 +76,10 @@ def test_commands_out_of_order() -> None:
 
 
 UNSEEN = {"transactions": []}
+NEEDING_MAIL = ("syntax_faults", "length_faults", "before_reply", "out_of_order")
 
 
-@pytest.mark.parametrize("look", ["bare_line_ends", "false_ends", "syntax_faults", "length_faults"])
+@pytest.mark.parametrize("look", ["bare_line_ends", "false_ends", *NEEDING_MAIL])
 def test_sessions_without_mail_show_nothing_of_it(look: str) -> None:
     check(said(lambda: getattr(manners(**UNSEEN), look)), "undetermined: mx1/news accept: 1 sessions came and none")
     if look.endswith("faults"):

@@ -22,6 +22,9 @@ from conformance.facts.store import Store
 from conformance.facts.trial import State, Trial
 from conformance.facts.trying import UNFINISHED
 from conformance.fleet.model import Address, Fleet, Mta, Probe, Probing
+from conformance.outcome import Undetermined
+from conformance.receiver.archive import Archive
+from conformance.receiver.database import Full
 from conformance.receiver.ephemeral import Ephemeral
 from tests.facts.orders import order, stream
 
@@ -181,6 +184,19 @@ def test_nothing_that_came_is_undetermined_and_never_a_pass(make: Make) -> None:
     trial = make("accept", words=["/bin/true", "{recipient}"], wait=1.0)
     assert (trial.state, trial.captures, trial.letters[0].taken) == (State.WATCHED, (), True)
     assert 0 < trial.waited <= 200 * LONG
+
+
+def test_a_receiver_that_is_full_shows_nothing_and_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Archive, "keep", full)
+    trial = make("accept")
+    assert trial.state is State.UNREACHED
+    assert "were answered 451 and could not be kept: the disk" in trial.error
+    with pytest.raises(Undetermined, match="the receiver: 1 sessions were answered 451"):
+        trial.watched()
+
+
+async def full(*_: object) -> None:
+    raise Full("the disk is full")
 
 
 def test_what_cannot_be_sent_is_unsent_with_the_hosts_words(make: Make) -> None:

@@ -27,11 +27,14 @@ from conformance.receiver.announcement import (
     NoSuchToken,
     ReceiverError,
     Unavailable,
+    Unkept,
     Unreached,
     token_of,
 )
 from conformance.receiver.api import Api, Bearers
+from conformance.receiver.archive import Archive, Retention
 from conformance.receiver.capture import Capture, Ended, Line, Recipient, Transaction
+from conformance.receiver.database import Full
 from conformance.receiver.desk import Desk
 from conformance.receiver.http import Request, Response
 from conformance.receiver.remote import Remote
@@ -133,6 +136,33 @@ def test_refusals_come_through_as_what_they_are() -> None:
                 await asked.open("tempfail-banner", "plain", 1, 60.0)
             with pytest.raises(Unreached, match="answered 400"):
                 await asked.open("x" * 100, "plain", 1, 60.0)
+
+    asyncio.run(go())
+
+
+def test_sessions_that_could_not_be_kept_are_told_and_no_empty_answer() -> None:
+    async def go() -> None:
+        async with api(retention=Retention(captures=1)) as (made, url), client(url) as asked:
+            first, second = (await asked.open("accept", "plain", 2, 60.0))[:2]
+            await made.keep(Capture(**{**_fields(SESSION), "id": "kept", "tokens": (token_of(first),)}))
+            with pytest.raises(Full):
+                await made.keep(Capture(**{**_fields(SESSION), "id": "lost", "tokens": (token_of(second),)}))
+            assert len(await asked.collect([token_of(first)])) == 1
+            with pytest.raises(Unkept, match="answered 507: 1 sessions were answered 451"):
+                await asked.collect([token_of(first), token_of(second)])
+
+    asyncio.run(go())
+
+
+def test_a_full_disk_is_named_where_nothing_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise Full("the disk or the database is full")
+
+    async def go() -> None:
+        async with api() as (_, url), client(url) as asked:
+            monkeypatch.setattr(Archive, "save", full)
+            with pytest.raises(Unreached, match="answered 503: the receiver cannot store that now: the disk or the"):
+                await asked.open("accept", "plain", 1, 60.0)
 
     asyncio.run(go())
 

@@ -6,8 +6,10 @@ import asyncio
 import smtplib
 from pathlib import Path
 
+import pytest
+
 from conformance.receiver import client, dnswire
-from conformance.receiver.announcement import Unreached, token_of
+from conformance.receiver.announcement import Unkept, Unreached, token_of
 from conformance.receiver.archive import Archive, Retention
 from conformance.receiver.capture import Capture
 from conformance.receiver.certificates import Certificates
@@ -35,16 +37,25 @@ def test_a_full_archive_puts_mail_off_and_loses_none(tmp_path: Path) -> None:
                 return host.data("Subject: x\r\n\r\nx\r\n")
 
         assert (await asyncio.to_thread(deliver))[0] == 250
-        assert not station.trouble
+        assert "all that may be" in station.trouble, "said before mail is put off"
+        assert len((await station.desk.collect("ci", [token_of(address)])).bodies) == 1
         code, text = await asyncio.to_thread(deliver)
         assert code // 100 == 4, text
         assert "nothing can be stored" in station.trouble
-        page = await station.desk.collect("ci", [token_of(address)])
-        assert len(page.bodies) == 1
+        with pytest.raises(Unkept, match="1 sessions were answered 451 and could not be kept: 1 sessions are kept"):
+            await station.desk.collect("ci", [token_of(address)])
+        (other,) = await station.desk.open("ci", "accept", "plain", 1, 600)
+        assert not (await station.desk.collect("ci", [token_of(other)])).bodies, "nothing of it was lost"
         await archive.drop(float("inf"), [])
         assert not station.trouble
         assert (await asyncio.to_thread(deliver))[0] == 250
+        with pytest.raises(Unkept):
+            await station.desk.collect("ci", [token_of(address)])
         await station.stop()
+        again = Station(Site(DOMAIN, (Exchange("mx1", ("127.0.8.1",)),)), archive, Certificates())
+        await again.start([bind("127.0.8.1", 0)], [dnswire.bind("127.0.8.1", 0)])
+        assert "all that may be" in again.trouble
+        await again.stop()
 
     asyncio.run(go())
 
