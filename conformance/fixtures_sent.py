@@ -13,6 +13,7 @@ from conformance.facts.delivery import Delivery
 from conformance.facts.gather import Gathered
 from conformance.facts.greeted import Greeted, MailFrom
 from conformance.facts.impostor import Impostor
+from conformance.facts.imprint import Imprint
 from conformance.facts.message import Author, Copies, HeaderDomain, SeenIds
 from conformance.facts.neighbours import Neighbours
 from conformance.facts.participation import Participation
@@ -207,6 +208,20 @@ def neighbours(gathered: Gathered, probe: Probe) -> Neighbours:
 def impostor(gathered: Gathered, stream: Stream) -> Impostor:
     """What became of mail with an author that is not the fleet's."""
     return cast(Impostor, gathered("impostor", stream))
+
+
+@pytest.fixture
+def imprint(gathered: Gathered, probe: Probe) -> Imprint:
+    """The sender's postal address in a message of kind bulk or list, if the host wrote it."""
+    return cast(Imprint, gathered("imprint", probe))
+
+
+@pytest.fixture
+def parked_names(fleet: Fleet) -> frozenset[str]:
+    """The domains that are declared never to send."""
+    if not fleet.parked_domains:
+        raise NotApplicable("no domain is declared with no_mail")
+    return frozenset(domain.name for domain in fleet.parked_domains)
 
 
 @pytest.fixture

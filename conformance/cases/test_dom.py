@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, check, findings, listed, seen
+from conformance.reading.excerpt import quoted
+from conformance.reading.freemail import provider_of
+from conformance.reading.mailbox import read_addresses
 from conformance.reading.orgdomain import registrable
 
 if TYPE_CHECKING:
     from conformance.facts.domain import MailDomain, MailDomains
     from conformance.facts.impostor import Impostor
+    from conformance.reading.message import Message
 
 PUBLISH = "Publish: {domain.name}. IN MX 10 <host that takes its mail>"
 
@@ -109,3 +113,20 @@ def test_dom_not_spoofing(impostor: Impostor, own_domains: frozenset[str]) -> No
         raise NotApplicable("the catalogue of domains is empty")
     foreign = [domain for domain in impostor.domains if registrable(domain) not in own_domains]
     assert not foreign, seen(f"a message with {listed(foreign, 2)} in From was taken and sent")
+
+
+@check(
+    "SA FREEMAIL_FORGED_REPLYTO: should",
+    fix="Let answers come to an address in a domain of your own: Reply-To: <{stream.author}>, or no Reply-To.",
+)
+def test_dom_no_freemail_reply(bulk_mail: Message) -> None:
+    """Answers to bulk mail go to no address at a free mailbox provider.
+
+    Swindlers write in the name of a company and have the answers come to a mailbox that anybody can get.
+    """
+    if not bulk_mail.named("Reply-To"):
+        raise NotApplicable("there is no Reply-To field")
+    authors = {provider_of(one.domain) for one in read_addresses(bulk_mail.text("From")).valid}
+    answered = [one for field in bulk_mail.named("Reply-To") for one in read_addresses(field.text).valid]
+    free = [one.spec for one in answered if provider_of(one.domain) and provider_of(one.domain) not in authors]
+    assert not free, seen(f"Reply-To names {listed(map(quoted, free), 2)}, and From does not")

@@ -12,6 +12,7 @@ from conformance.reading.mailbox import read_addresses
 
 if TYPE_CHECKING:
     from conformance.facts.delivery import Delivery
+    from conformance.facts.imprint import Imprint
     from conformance.reading.message import Message
 
 
@@ -89,3 +90,25 @@ def test_list_bounces(subscribed: Message, delivery: Delivery) -> None:
         return
     authors = [one.spec.lower() for one in read_addresses(subscribed.text("From")).valid]
     assert delivery.sender.lower() not in authors, seen(f"MAIL FROM:{quoted(delivery.sender)} is the author's address")
+
+
+@check(
+    "Y bulk: must", "MS: must", "GMX bulk: must", "CSA: should",
+    fix="Put the sender's name and postal address into the text of each message, where people see it; declare it as "
+    "postal_address of {stream.name} in mailconform_streams to have that very address looked for.",
+)  # fmt: skip
+def test_list_physical(imprint: Imprint) -> None:
+    """Bulk mail shows the postal address of its sender.
+
+    Laws ask for it (in the United States 15 U.S.C. 7704), and receivers ask for what the laws ask.
+    """
+    if not imprint.declared:
+        lacking = imprint.unrecognised
+        assert not lacking, seen(f"{lacking[0]}, and none is declared", at_most="should", aspect="unrecognised")
+        return
+    missing = imprint.missing
+    assert not missing, seen(
+        f"of the declared address the text does not show {listed(map(quoted, missing), 3)}",
+        fix="Write it into the text as it is declared, or declare it in mailconform_streams as it is written.",
+        aspect="declared",
+    )

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from conformance.check import check, listed, seen
 from conformance.reading import remedy
 from conformance.reading.excerpt import quoted
+from conformance.reading.mailbox import read_addresses
+from conformance.reading.orgdomain import to_ascii
 
 if TYPE_CHECKING:
+    from conformance.facts.delivery import Delivery
     from conformance.facts.dkim import KeyRecord
     from conformance.facts.dmarc import DmarcWalk
     from conformance.facts.domain import MailDomains
     from conformance.facts.spf import SpfRecords
+    from conformance.reading.message import Message
 
 
 @check(
@@ -98,3 +102,20 @@ def test_parked_dkim(parked_key: KeyRecord) -> None:
     texts = parked_key.texts
     assert texts, seen(f"{question} answered {parked_key.answer.describe()}")
     assert parked_key.revoked, seen(f"{question}: {listed((quoted(text) for text in texts), 3, joint=' and ')}")
+
+
+@check(
+    "NCSC: must",
+    "RFC7505 4.2: should",
+    fix="Let {stream.name} send in the name of another domain, or take no_mail from the domain in mailconform_domains.",
+)
+def test_parked_silent(parked_names: frozenset[str], delivery: Delivery, message: Message) -> None:
+    """Mail comes from no domain that is declared never to send.
+
+    Such a domain asks receivers to refuse all mail in its name, and they do.
+    """
+    named = [("MAIL FROM", delivery.sender.rpartition("@")[2])]
+    for field in message.named("From") + message.named("Sender"):
+        named += [(field.name, one.domain) for one in read_addresses(field.text).valid]
+    parked = [f"{name} in {where}" for where, domain in named if (name := to_ascii(domain)) in parked_names]
+    assert not parked, seen(f"the mail names {listed(dict.fromkeys(parked), 3)}, declared with no_mail")

@@ -64,6 +64,10 @@ class StreamEntry(Part):
     file: Text | None = Field(None, description="With how: file. Deliveries that were captured before.")
     sendmail: Word = Field("sendmail", description="With how: sendmail. The program, such as /usr/bin/msmtp.")
     trials: Words = Field(["*"], description="What may be tried with it: names of trials, or globs. Default: all.")
+    postal_address: Text | None = Field(
+        None,
+        description="The sender's postal address that each message shows; its lines or commas part what is sought.",
+    )
     wait: Seconds | None = Field(None, description="Seconds in which its mail is to arrive.")
 
 

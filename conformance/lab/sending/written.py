@@ -22,6 +22,7 @@ from pathlib import Path
 
 DOMAIN = "letters.example.net"
 UNSUBSCRIBE = f"https://{DOMAIN}/u/7f3c9d1e5b8a4260"
+IMPRINT = "Letters Ltd, 7 Conduit Street, Exampleton"
 TIMEOUT = 20.0
 
 
@@ -38,7 +39,7 @@ def _message(recipient: str, subject: str, text: str, author: str = f"news@{DOMA
 
 def bulk(recipient: str) -> EmailMessage:
     """Return a newsletter (RFC 8058)."""
-    text = f"The letters of this month.\n\nUnsubscribe: {UNSUBSCRIBE}\n"
+    text = f"The letters of this month.\n\nUnsubscribe: {UNSUBSCRIBE}\n{IMPRINT}\n"
     message = _message(recipient, "Letters of this month", text)
     message["List-Unsubscribe"] = f"<{UNSUBSCRIBE}>, <mailto:leave@{DOMAIN}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -48,7 +49,7 @@ def bulk(recipient: str) -> EmailMessage:
 
 def posting(recipient: str) -> EmailMessage:
     """Return a post of a mailing list (RFC 2369, RFC 2919)."""
-    text = f"A post to the list.\n\nUnsubscribe: {UNSUBSCRIBE}\n"
+    text = f"A post to the list.\n\nUnsubscribe: {UNSUBSCRIBE}\n{IMPRINT}\n"
     message = _message(recipient, "[readers] A post", text, f"reader@{DOMAIN}")
     message["List-Id"] = f"Readers of letters <readers.{DOMAIN}>"
     message["List-Help"] = f"<mailto:readers-request@{DOMAIN}?subject=help>"
@@ -146,7 +147,10 @@ WRITTEN: Mapping[str, Callable[[str], Message]] = {
     "bulk-no-way-out": _without(bulk, "List-Unsubscribe", "List-Unsubscribe-Post"),
     "bulk-no-click": _without(bulk, "List-Unsubscribe-Post"),
     "bulk-twice": _doubled,
-    "bulk-no-link": _with_text(bulk, "The letters of this month.\n"),
+    "bulk-no-link": _with_text(bulk, f"The letters of this month.\n\n{IMPRINT}\n"),
+    "bulk-no-address": _with_text(bulk, f"The letters of this month.\n\nUnsubscribe: {UNSUBSCRIBE}\n"),
+    "bulk-old-address": bulk,
+    "bulk-freemail-reply": _with(bulk, Reply_To="letters.ltd@gmail.com"),
     "list-no-id": _without(posting, "List-Id"),
     "list-no-brackets": _with(posting, List_Help=f"mailto:readers-request@{DOMAIN}"),
     "list-no-owner": _without(posting, "List-Help"),
@@ -156,6 +160,7 @@ WRITTEN: Mapping[str, Callable[[str], Message]] = {
     "answer-unmarked": _without(answer, "Auto-Submitted"),
     "answer-to-nothing": _without(answer, "In-Reply-To", "References"),
     "notice-by-daemon": _with(notice, From=f"mailer-daemon@{DOMAIN}"),
+    "notice-for-parked": _with(notice, Sender="backup@parked.example"),
     "notice-by-machine": _with(notice, From="root@localhost.localdomain"),
     "report-untyped": lambda recipient: report(recipient, "plain"),
     "form-no-reply-to": _without(form, "Reply-To"),
