@@ -10,7 +10,7 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.received import read_received
 
 if TYPE_CHECKING:
-    from conformance.facts.dane import Dane
+    from conformance.facts.daneclient import Dane
     from conformance.facts.handshakes import Handshakes
     from conformance.facts.policies import Policies
     from conformance.reading.message import Message

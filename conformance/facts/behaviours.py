@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conformance.facts.dane import Dane
+from conformance.facts.daneclient import Dane
 from conformance.facts.greetings import Greetings
 from conformance.facts.handshakes import Handshakes
 from conformance.facts.manners import Manners

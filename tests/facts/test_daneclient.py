@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.dane import Dane
+from conformance.facts.daneclient import Dane
 from conformance.facts.store import Recorded, Store
 from conformance.facts.tried import made
 from conformance.fleet.model import Stream
