@@ -11,6 +11,7 @@ from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.earlier import before
 from conformance.facts.answer import Status
+from conformance.facts.dane import Dane
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
 from conformance.facts.dmarcaround import ReportMailboxes, SkippedParents
@@ -251,6 +252,12 @@ def dmarc_skipped(gathered: Gathered, domain: Domain) -> SkippedParents:
 def mail_domains(gathered: Gathered, domain: Domain) -> MailDomains:
     """The From domain and the envelope domain with their addresses and mail exchangers."""
     return cast(MailDomains, gathered("mail_domains", domain))
+
+
+@pytest.fixture
+def dane(gathered: Gathered, domain: Domain) -> Dane:
+    """The mail exchangers of the domain with their TLSA records and certificates."""
+    return cast(Dane, gathered("dane", domain))
 
 
 @pytest.fixture

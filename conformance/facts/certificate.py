@@ -6,10 +6,11 @@ import hashlib
 import re
 import ssl
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.facts.session import Certificate
+from conformance.facts.session import Authority, Certificate, Digests
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 # Reasons of OpenSSL for "not this version": the server's alert, or an answer in a version that was not offered.
 _VERSION_REFUSED = {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"}
 _NOT_OURS = "NO_PROTOCOLS_AVAILABLE"
+_HASHES = hashlib.sha256, hashlib.sha512
+_LONGEST = 10
+"""Certificates behind the leaf that are looked at."""
+_DER = 2
+"""ENCODING_DER of the module below ssl."""
 
 
 def verifying() -> ssl.SSLContext:
@@ -87,13 +93,16 @@ def presented(peer: ssl.SSLObject, verify_error: str) -> Certificate | None:
     if not (der := peer.getpeercert(binary_form=True)):
         return None
     try:
-        return _certificate(x509.load_der_x509_certificate(der), verify_error, _issuers(peer))
+        return _certificate(x509.load_der_x509_certificate(der), verify_error, _behind(peer))
     except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(str(error)) from error
 
 
-def _certificate(leaf: x509.Certificate, verify_error: str, chain: tuple[str, ...]) -> Certificate:
+def _certificate(
+    leaf: x509.Certificate, verify_error: str, behind: tuple[x509.Certificate | None, ...] | None
+) -> Certificate:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
 
     names: tuple[str, ...] = ()
@@ -105,6 +114,9 @@ def _certificate(leaf: x509.Certificate, verify_error: str, chain: tuple[str, ..
     except x509.ExtensionNotFound:
         pass
     common = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    digests: Digests | None = None
+    with suppress(UnsupportedAlgorithm, ValueError):
+        digests = _digests(leaf)
     return Certificate(
         subject=leaf.subject.rfc4514_string(),
         issuer=leaf.issuer.rfc4514_string(),
@@ -115,22 +127,70 @@ def _certificate(leaf: x509.Certificate, verify_error: str, chain: tuple[str, ..
         sha256=hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest(),
         verified=not verify_error,
         verify_error=verify_error,
-        chain=chain,
+        chain=tuple(one.subject.rfc4514_string() if one else "(unreadable)" for one in behind or ()),
+        digests=digests,
+        path=None if behind is None else _path(leaf, [one for one in behind if one]),
     )
 
 
-def _issuers(peer: ssl.SSLObject) -> tuple[str, ...]:
-    """Return the subjects of what the peer sent after its leaf; Python tells since 3.13."""
+def _digests(certificate: x509.Certificate) -> Digests:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    whole = certificate.public_bytes(Encoding.DER)
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Digests(*(hash_of(octets).hexdigest() for octets in (whole, key) for hash_of in _HASHES))
+
+
+def _behind(peer: ssl.SSLObject) -> tuple[x509.Certificate | None, ...] | None:
+    """Return what the peer sent after its leaf, None for what cannot be read; None where Python does not tell."""
     from cryptography import x509
 
-    chain = peer.get_unverified_chain() if hasattr(peer, "get_unverified_chain") else []
-    subjects = []
-    for der in chain[1:]:
+    if (chain := _chain(peer)) is None:
+        return None
+    found: list[x509.Certificate | None] = []
+    for der in chain[1 : 1 + _LONGEST]:
         try:
-            subjects.append(x509.load_der_x509_certificate(der).subject.rfc4514_string())
+            found.append(x509.load_der_x509_certificate(der))
         except (ValueError, x509.InvalidVersion):
-            subjects.append("(unreadable)")
-    return tuple(subjects)
+            found.append(None)
+    return tuple(found)
+
+
+def _chain(peer: ssl.SSLObject) -> list[bytes] | None:
+    """Return all that the peer sent, in DER. Public since Python 3.13; before, the object below has it."""
+    if hasattr(peer, "get_unverified_chain"):
+        return list(peer.get_unverified_chain())
+    below = getattr(getattr(peer, "_sslobj", None), "get_unverified_chain", None)
+    chain = below() if below else None
+    return None if chain is None else [one.public_bytes(_DER) for one in chain]
+
+
+def _path(leaf: x509.Certificate, sent: list[x509.Certificate]) -> tuple[Authority, ...]:
+    """Return those that signed the leaf, its issuer and so on, in whatever order they were sent."""
+    path: list[Authority] = []
+    at, left = leaf, list(sent)
+    while issuer := next((one for one in left if _issued(at, one)), None):
+        left.remove(issuer)
+        times = issuer.not_valid_before_utc.isoformat(), issuer.not_valid_after_utc.isoformat()
+        path.append(Authority(issuer.subject.rfc4514_string(), _digests(issuer), *times))
+        at = issuer
+    return tuple(path)
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Say whether an authority has signed a certificate (RFC 5280 section 6.1.3, 6.1.4)."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, x509.ExtensionNotFound):
+        return False
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+    return True
 
 
 def _text(value: str | bytes) -> str:

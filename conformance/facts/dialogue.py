@@ -141,7 +141,7 @@ class Call:
     @property
     def server_name(self) -> str:
         """The name for SNI (RFC 6066 section 3): the first that is a host name, else none."""
-        names = (self.listener.host, self.listener.connect_to.removesuffix("."))
+        names = (self.listener.sni, self.listener.host, self.listener.connect_to.removesuffix("."))
         return next((name for name in names if _HOST_NAME.fullmatch(name)), "")
 
 
@@ -151,8 +151,7 @@ class Dialogue:
     def __init__(self, call: Call, context: ssl.SSLContext, distrust: str = "") -> None:
         self.call = call
         self.failure: Exception | None = None
-        listener = call.listener
-        self.session = Session(listener.host, listener.port, listener.tls, call.target, End.SKIPPED, stage="connect")
+        self.session = Session.begun(call.listener, End.SKIPPED, target=call.target, stage="connect")
         self._context = context
         self._distrust = distrust
         self._conversation: Conversation | None = None

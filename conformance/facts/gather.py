@@ -20,7 +20,7 @@ from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Fleet, Listener, Stream
+from conformance.fleet.model import Fleet, Stream
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.hostname import is_ip_text
 from conformance.reading.orgdomain import registrable
@@ -108,7 +108,7 @@ async def _gather(
         paranoid=limits.dns_paranoid,
     )
     async with resolver, contextlib.AsyncExitStack() as ends:
-        dials = limits.probe != "none" and any(isinstance(one.subject, Listener) for one in wanted)
+        dials = limits.probe != "none" and any(one.dials for one in wanted)
         trier = await ends.enter_async_context(_trier(wanted, fleet, store, limits, gathering, resolver))
         authorities = await ends.enter_async_context(_authorities(limits)) if limits.authoritative else None
         store.authoritative = gathering.authoritative = limits.authoritative

@@ -124,14 +124,8 @@ class Live:
 
     async def _dial(self, listener: Listener) -> Session:
         if self._prober is None:
-            session = Session(
-                listener.host,
-                listener.port,
-                listener.tls,
-                listener.connect_to,
-                End.SKIPPED,
-                error="this run opens no SMTP session (probe level none)",
-            )
+            text = "this run opens no SMTP session (probe level none)"
+            session = Session.begun(listener, End.SKIPPED, error=text)
         else:
             session = await self._prober.session(listener)
         self.store.sessions[listener.id] = session

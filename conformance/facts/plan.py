@@ -14,6 +14,7 @@ from typing import Any
 from conformance.facts import (
     arckeys,
     authentication,
+    dane,
     delivery,
     dkim,
     dmarc,
@@ -75,6 +76,11 @@ def _place(fleet: Fleet, listener: Listener) -> Any:
     return servercert.Place(listener, tuple(name for name in names if not is_ip_text(name)), tuple(domains))
 
 
+def _exchanging(fleet: Fleet, subject: Domain) -> dane.Place:
+    dialled = (one for one in fleet.listeners if fleet.by_name[one.host].probe.level != "none")
+    return dane.Place(subject, tuple(one for one in dialled if one.port == dane.PORT))
+
+
 def _senders(fleet: Fleet, subject: Domain) -> Any:
     return spf.DomainSenders(
         subject, tuple(a for name in subject.hosts if name in fleet.by_name for a in fleet.by_name[name].addresses)
@@ -100,6 +106,8 @@ class Fact:
 
     build: Builder
     of: Callable[[Fleet, Any], Any] = _itself
+    dials: bool = False
+    """Whether it needs SMTP sessions though its subject is no listener."""
 
 
 async def _subject(_ask: Asker, subject: Any) -> Any:
@@ -131,6 +139,7 @@ FACTS: Mapping[str, Fact] = {
     "dmarc_mailboxes": Fact(dmarcaround.report_mailboxes, of=_author),
     "dmarc_skipped": Fact(dmarcaround.skipped_parents, of=_author),
     "mail_domains": Fact(domain.mail_domains),
+    "dane": Fact(dane.dane, of=_exchanging, dials=True),
     "strict_transport": Fact(mtasts.strict_transport),
     "strict_policy": Fact(mtasts.strict_policy),
     "tls_reporting": Fact(tlsrpt.tls_reporting),
@@ -203,6 +212,11 @@ class Wanted:
     def key(self) -> tuple[str, str]:
         """What tells two wanted facts apart."""
         return self.fact, getattr(self.subject, "key", self.subject.id)
+
+    @property
+    def dials(self) -> bool:
+        """Whether it needs SMTP sessions with listeners."""
+        return isinstance(self.subject, Listener) or FACTS[self.fact].dials
 
     async def build(self, ask: Asker, fleet: Fleet) -> Any:
         """Build the fact, of what stands in the subject's place once mail has come. Raises NotApplicable without it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -78,13 +77,7 @@ class ServerCertificate:
     @property
     def lapsed(self) -> str:
         """Why the certificate was not valid at the time of the session; empty when it was."""
-        certificate = self.certificate
-        now = datetime.datetime.fromisoformat(self.session.started)
-        begins = datetime.datetime.fromisoformat(certificate.not_before)
-        ends = datetime.datetime.fromisoformat(certificate.not_after)
-        if now < begins:
-            return f"it is not valid before {begins:%Y-%m-%d %H:%M} UTC"
-        return f"it expired on {ends:%Y-%m-%d %H:%M} UTC" if now > ends else ""
+        return self.certificate.lapsed(self.session.started)
 
 
 def require_tls(session: Session) -> Session:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.fleet.model import Listener, listener_id
 from conformance.outcome import Undetermined
 
 
@@ -47,6 +49,32 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Digests:
+    """Digests of a certificate and of its public key (DER of SubjectPublicKeyInfo), in hex."""
+
+    sha256: str
+    sha512: str
+    key_sha256: str
+    key_sha512: str
+
+    @property
+    def sums(self) -> tuple[tuple[int, int, str], ...]:
+        """The digests with the selector and matching type that TLSA records have for each (RFC 6698 section 2.1)."""
+        return (0, 1, self.sha256), (0, 2, self.sha512), (1, 1, self.key_sha256), (1, 2, self.key_sha512)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate that the server sent behind its own and that has signed the one before it."""
+
+    subject: str
+    digests: Digests
+    not_before: str
+    not_after: str
+    """Times are ISO 8601 in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """The server's leaf certificate. ``names`` are its DNS subjectAltNames (or common names when it has none)."""
 
@@ -61,7 +89,22 @@ class Certificate:
     verified: bool
     verify_error: str = ""
     chain: tuple[str, ...] = ()
-    """Subjects of the certificates after the leaf, where Python offers them (3.13)."""
+    """Subjects of the certificates after the leaf."""
+    digests: Digests | None = None
+    path: tuple[Authority, ...] | None = None
+    """Authorities among them that lead on from the leaf, the nearest first; None where Python offers no chain."""
+
+    def lapsed(self, moment: str) -> str:
+        """Return why the certificate is not valid at a moment, in ISO 8601; empty when it is."""
+        return lapsed(self.not_before, self.not_after, moment)
+
+
+def lapsed(not_before: str, not_after: str, moment: str) -> str:
+    """Return why what is valid between two times is not so at a moment; empty when it is. All are ISO 8601."""
+    begins, ends, now = (datetime.datetime.fromisoformat(text) for text in (not_before, not_after, moment))
+    if now < begins:
+        return f"it is not valid before {begins:%Y-%m-%d %H:%M} UTC"
+    return f"it expired on {ends:%Y-%m-%d %H:%M} UTC" if now > ends else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +142,19 @@ class Session:
     old_tls_error: str = ""
     lines: tuple[Line, ...] = ()
     truncated: bool = False
+    sni: str = ""
+    """Name that the server was asked for, where that was not the host's own."""
+
+    @classmethod
+    def begun(cls, listener: Listener, end: End, *, target: str = "", stage: str = "", error: str = "") -> Session:
+        """Return a session with a listener that has come to nothing yet."""
+        sni, to = listener.sni, target or listener.connect_to
+        return cls(listener.host, listener.port, listener.tls, to, end, stage=stage, error=error, sni=sni)
 
     @property
     def id(self) -> str:
-        """``host:port``, the id of the listener."""
-        return f"{self.host}:{self.port}"
+        """The id of the listener."""
+        return listener_id(self.host, self.port, self.sni)
 
     def undetermined(self, what: str) -> Undetermined:
         """Return the exception that says ``what`` could not be observed, and why."""

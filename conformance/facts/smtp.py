@@ -89,9 +89,7 @@ class Prober:
     async def _session(self, listener: Listener, transcript: Transcript) -> Session:
         loop = asyncio.get_running_loop()
         timeout = listener.timeout or self._timeout
-        session = Session(
-            listener.host, listener.port, listener.tls, listener.connect_to, End.UNRESOLVED, stage="connect"
-        )
+        session = Session.begun(listener, End.UNRESOLVED, stage="connect")
         try:
             targets = await self._targets(listener.connect_to, timeout)
         except (OSError, ValueError, Undetermined) as error:

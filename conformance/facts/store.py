@@ -147,8 +147,7 @@ class Recorded:
     async def smtp(self, listener: Listener) -> Session:
         """Return the stored session; a listener that was never dialled is undetermined."""
         if (session := self.store.sessions.get(listener.id)) is None:
-            text = "not among the gathered facts"
-            return Session(listener.host, listener.port, listener.tls, listener.connect_to, End.UNASKED, error=text)
+            return Session.begun(listener, End.UNASKED, error="not among the gathered facts")
         self.asked.append(f"smtp:{listener.id}")
         return session
 

@@ -63,15 +63,16 @@ async def domain_validity(ask: Asker, domain: Domain) -> Validity:
 
 async def zone_validity(ask: Asker, name: str) -> Validity:
     """See whether a zone validates, by the name of its apex."""
-    return await _validity(ask, name, "SOA")
+    return await validity(ask, name, "SOA")
 
 
 async def reverse_validity(ask: Asker, address: Address) -> Validity:
     """See whether the PTR records of an address validate."""
-    return await _validity(ask, address.reverse_name, "PTR")
+    return await validity(ask, address.reverse_name, "PTR")
 
 
-async def _validity(ask: Asker, name: str, rdtype: str) -> Validity:
+async def validity(ask: Asker, name: str, rdtype: str) -> Validity:
+    """See whether the records of a type at a name validate."""
     answer = await ask.dns(name, rdtype)
     unchecked = await ask.unchecked(name, rdtype) if answer.rcode == "SERVFAIL" else None
     if answer.authenticated or answer.status is Status.UNDETERMINED:

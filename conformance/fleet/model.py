@@ -89,6 +89,11 @@ class Address:
         return mechanism_of(self.ip)
 
 
+def listener_id(host: str, port: int, sni: str) -> str:
+    """Return how a listener is called; one that is asked for another name than its host's has that name as well."""
+    return f"{host}:{port} as {sni}" if sni else f"{host}:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A port on which a host accepts SMTP. ``tls`` is none, starttls or implicit; ``auth`` no, allowed or required."""
@@ -103,11 +108,13 @@ class Listener:
     timeout: float | None = None
     dial_port: int | None = None
     """Port that is dialled; None: ``port`` itself."""
+    sni: str = ""
+    """Name to ask the server for in TLS (RFC 6066 section 3); empty: the host's own."""
 
     @property
     def id(self) -> str:
         """Subject id: ``host:port``."""
-        return f"{self.host}:{self.port}"
+        return listener_id(self.host, self.port, self.sni)
 
 
 @dataclass(frozen=True, slots=True)

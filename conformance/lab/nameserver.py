@@ -26,7 +26,7 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,16 +84,14 @@ class Authority:
         self._link(zone)
         self._load_faults(zone.origin, text, filename)
 
-    def load_file(self, path: Path, filled: Mapping[str, str] | None = None) -> None:
-        """Load ``ORIGIN.zone`` with some words in it replaced. Raises ZoneError, also when it cannot be read."""
+    def load_file(self, path: Path, fill: Callable[[str], str] = str) -> None:
+        """Load ``ORIGIN.zone``, of which ``fill`` makes the zone. Raises ZoneError, also when it cannot be read."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ZoneError(f"{path}: {error}") from error
-        for word, text_for_it in (filled or {}).items():
-            text = text.replace(word, text_for_it)
         stem = path.name.removesuffix(".zone")
-        self.load("." if stem == "root" else stem, text, path.name)
+        self.load("." if stem == "root" else stem, fill(text), path.name)
 
     def fault(self, name: str, kind: str, rdtype: str | None = None, *, subtree: bool = False) -> None:
         """Answer questions for a name with a fault (see the module's text). Raises ZoneError."""

@@ -22,6 +22,7 @@ import asyncio
 import atexit
 import ctypes
 import os
+import re
 import select
 import shutil
 import signal
@@ -288,10 +289,18 @@ class Services:
             self._running.append(deaf(host, 53, kind))
 
     def load_zone(self, path: Path) -> None:
-        """Load ``ORIGIN.zone``, with the key that hosts sign with where it says ``@key@``. Raises ZoneError."""
+        """Load ``ORIGIN.zone``, with the key that hosts sign with where it says ``@key@``. Raises ZoneError.
+
+        ``@tlsa HOST@`` stands for SHA-256 of the public key in the certificates of a host.
+        """
+        from conformance.lab.certificates import key_digest
+
         key = self.signer.record
         halves = f'{key[:200]}" "{key[200:]}'
-        self.authority.load_file(path, {"@key@": halves})
+        self.authority.load_file(
+            path,
+            lambda text: re.sub(r"@tlsa ([\w.-]+)@", lambda found: key_digest(found[1]), text.replace("@key@", halves)),
+        )
 
     def add_sender(self, host: HostSpec, lookup: Lookup, pace: float) -> Mta:
         """Have a host that sends what it is given at its listeners for submission."""

@@ -17,6 +17,7 @@ import dns.tokenizer
 import dns.zone
 import dns.zonefile
 
+from conformance.facts.wire import take_any_tlsa
 from conformance.receiver.dnswire import MAX_DELAY, Result
 
 Kind = Literal[
@@ -85,6 +86,7 @@ class Zone:
     def parse(cls, origin: str, text: str, filename: str) -> Zone:
         """Read a master file. Raises ZoneError with file and, where it is known, line."""
         try:
+            take_any_tlsa()
             apex = dns.name.from_text(origin)
             zone = dns.zone.Zone(apex, relativize=False)
             with zone.writer(replacement=True) as writer:

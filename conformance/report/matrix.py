@@ -18,12 +18,13 @@ _AREAS = {
     "helo": "HELO",
     "ip": "Address",
     "mtasts": "MTA-STS",
+    "dane": "DANE",
     "parked": "Parked",
     "srv": "SMTP",
     "tlsrpt": "TLS-RPT",
 }
-_HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls", "dane")
-_DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "mtasts", "tlsrpt", "dom")
+_HOST_AREAS: Sequence[str] = ("ptr", "helo", "ip", "srv", "tls")
+_DOMAIN_AREAS: Sequence[str] = ("spf", "dkim", "dmarc", "mtasts", "tlsrpt", "dane", "dom")
 _TAGS = {"undetermined": "u", "waived": "s", "not-applicable": "i"}
 """Short elements for runs of letters: a matrix has a hundred thousand of them."""
 _LINKED = ("fail", "known", "advice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.check import Level, NotApplicable, Seen, Undetermined
@@ -27,20 +27,27 @@ class Records:
     zone: Zone
     sessions: Mapping[str, Session] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    signed: Sequence[str] = ()
+    """Names at and below which answers are validated."""
 
     async def dns(self, name: str, rdtype: str) -> Answer:
-        name = canonical(name)
+        answer = self._answer(canonical(name), rdtype)
+        names = (answer.name, *answer.aliases)
+        signed = all(any(f".{one}".endswith(f".{above}") for above in self.signed) for one in names)
+        return replace(answer, authenticated=signed and answer.status is not Status.UNDETERMINED)
+
+    def _answer(self, name: str, rdtype: str) -> Answer:
         self.asked.append(f"{name} {rdtype}")
         found = self.zone.get(f"{name} {rdtype}", ())
         if found is None:
             return Answer(name, rdtype, Status.UNDETERMINED, "SERVFAIL", error="SERVFAIL", cause=f"{name} fails")
         if isinstance(found, str):
             target = found.removeprefix("-> ")
-            answer = await self.dns(target, rdtype)
+            answer = self._answer(canonical(target), rdtype)
             return Answer(name, rdtype, answer.status, answer.rcode, answer.records, (target, *answer.aliases))
         if found:
             records = tuple(_record(one, rdtype) for one in found)
-            return Answer(name, rdtype, Status.FOUND, "NOERROR", records)
+            return Answer(name, rdtype, Status.FOUND, "NOERROR", records, zone=name if rdtype == "SOA" else "")
         owners = [canonical(key.split(" ")[0]) for key, value in self.zone.items() if value != []]
         there = any(owner == name or owner.endswith(f".{name}") for owner in owners)
         return Answer(name, rdtype, Status.ABSENT, "NOERROR" if there else "NXDOMAIN")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import hashlib
 import ssl
-import sys
 import warnings
 from pathlib import Path
 
@@ -174,11 +174,28 @@ def test_a_self_signed_certificate_gives_its_common_name(ca: trustme.CA, tmp_pat
     assert found.subject == found.issuer == "CN=old.example.net"
 
 
-def test_the_chain_is_told_where_python_offers_it(ca: trustme.CA) -> None:
-    found = dial(server_context(ca.create_child_ca()))[0].certificate
+def test_the_chain_and_the_path_along_it_are_told(ca: trustme.CA) -> None:
+    child = ca.create_child_ca()
+    found = dial(server_context(child))[0].certificate
     assert found is not None
     assert found.verified
-    assert found.chain[:1] == ((found.issuer,) if sys.version_info >= (3, 13) else ())
+    assert found.path
+    assert (found.chain[0], found.path[0].subject) == (found.issuer, found.issuer)
+    der = x509.load_pem_x509_certificate(child.cert_pem.bytes()).public_bytes(serialization.Encoding.DER)
+    assert found.path[0].digests.sha256 == hashlib.sha256(der).hexdigest()
+    assert found.digests
+    assert found.digests.sha256 == found.sha256
+    assert len({digest for _, _, digest in found.digests.sums}) == 4
+
+
+def test_what_signed_nothing_is_not_on_the_path(ca: trustme.CA) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf = ca.issue_cert(*NAMES)
+    other = trustme.CA().cert_pem.bytes()
+    trustme.LeafCert(leaf.private_key_pem.bytes(), leaf.cert_chain_pems[0].bytes(), [other]).configure_cert(context)
+    found = dial(context)[0].certificate
+    assert found is not None
+    assert (len(found.chain), found.path) == (1, ())
 
 
 def test_a_certificate_whose_second_session_fails_stays_a_tls_error(ca: trustme.CA) -> None:

@@ -11,6 +11,7 @@ import base64
 import copy
 import datetime
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from math import gcd, prod
@@ -22,8 +23,11 @@ import dns.rdatatype
 import dns.zone
 import yaml
 
+from conformance.facts.wire import take_any_tlsa
+from conformance.lab.certificates import key_digest
 from tests.worlds.signing import private_keys
 
+take_any_tlsa()
 FOLDER = Path(__file__).parent
 HEAD = "$TTL 60\n@ SOA ns.example.com. hostmaster.example.com. 1 60 60 60 60\n@ NS ns.example.com.\n"
 _SMALL = prod(range(2, 1000))
@@ -241,7 +245,8 @@ def _bare(text: str) -> str:
 
 
 def filled(text: str) -> str:
-    """Fill keys in. TXT data longer than a string is split."""
+    """Fill keys in. TXT data longer than a string is split; ``{tlsa HOST}`` is SHA-256 of the public key of a host."""
+    text = re.sub(r"\{tlsa ([\w.-]+)\}", lambda found: key_digest(found[1]), text)
     for name, key in keys().items():
         text = text.replace(f"{{{name}}}", '" "'.join(key[i : i + 200] for i in range(0, len(key), 200)))
     return text
