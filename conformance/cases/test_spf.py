@@ -249,7 +249,8 @@ def test_spf_all_strict(spf: SpfRecords, spf_paths: SpfPaths, domain: Domain) ->
     Anything weaker leaves forged mail as good as unjudged; of the two, ~all lets DKIM be judged too.
     """
     weak = findings(spf.roots, lambda root: root if root.end not in ("~all", "-all") else None)
-    assert not weak, seen(_ends(weak), fix=_ending(weak, "~all", spf, spf_paths))
+    wish = next((end for end in domain.spf_all if end in ("~all", "-all")), "~all")
+    assert not weak, seen(_ends(weak), fix=_ending(weak, wish, spf, spf_paths))
     unlike = findings(spf.roots, lambda root: root if domain.spf_all and root.end not in domain.spf_all else None)
     assert not unlike, seen(
         f"{_ends(unlike)}; declared: {' or '.join(domain.spf_all)}",
@@ -287,8 +288,16 @@ def test_spf_after_all(spf: SpfRecords) -> None:
     ignored = findings(spf.roots, lambda root: root if root.published.unreachable else None)
     assert not ignored, seen(
         f"ignored: {'; '.join(root.at(root.published.unreachable) for root in ignored)}",
-        fix="; ".join(remedy.publish(root.owner, remedy.spf_reordered(root.texts[0])) for root in ignored),
+        fix="; ".join(map(_counting, ignored)),
     )
+
+
+def _counting(root: Node) -> str:
+    """Return the record in which the terms count, and the one without them if that is another: they may be no good."""
+    moved = remedy.spf_reordered(root.texts[0])
+    bare = remedy.spf_without(root.texts[0], (term.position for term in root.published.unreachable))
+    other = "" if moved == bare else f", where these terms are meant and valid, else: {remedy.txt_data(bare)}"
+    return f"{remedy.publish(root.owner, moved)}{other}"
 
 
 @check(

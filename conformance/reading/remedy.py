@@ -51,22 +51,32 @@ def spf_with(text: str, mechanism: str, *, first: bool = False) -> str:
 
 
 def spf_authorising(text: str, mechanisms: Iterable[str], *, first: bool = False) -> str:
-    """Return a record that names some addresses too; terms that ``all`` made void count again."""
-    record = spf.parse_all(text)[0]
-    base = spf_reordered(text) if record.unreachable else text
-    there = {word.lower() for word in _words(base)}
-    missing = [one for one in mechanisms if one.lower() not in there or first]
-    return spf_with(base, " ".join(missing), first=first) if missing else base
+    """Return a record that names some addresses too; other terms that ``all`` made void stay so."""
+    words = _words(text)
+    end = _end(words)
+    there = {word.lower() for word in words[:end]}
+    missing = {one.lower(): one for one in mechanisms if first or one.lower() not in there}
+    if not missing:
+        return text
+    void = [word for word in words[end:] if word.lower() not in missing]
+    return spf_with(" ".join((_VERSION, *words[:end], *void)), " ".join(missing.values()), first=first)
 
 
 def spf_ending(text: str, end: str) -> str:
-    """Return a record with another end; redirect= goes, since ``all`` makes it void."""
-    return spf_of((word for word in _words(text) if not _is_all(word) and not _is_redirect(word)), end)
+    """Return a record with another ``all`` in place of the first, or at the end; redirect= goes.
+
+    Mechanisms behind it stay void: nobody knows whether they are meant, or any good.
+    """
+    words = [word for word in _words(text) if not _is_redirect(word)]
+    at = _end(words)
+    return " ".join((_VERSION, *words[:at], end, *words[at + 1 :]))
 
 
 def spf_reordered(text: str) -> str:
     """Return a record with its first ``all`` at the end, so that every mechanism counts (RFC 7208 section 5.1)."""
-    return spf_ending(text, next((word for word in _words(text) if _is_all(word)), "~all"))
+    words = _words(text)
+    end = next((word for word in words if _is_all(word)), "~all")
+    return spf_of((word for word in words if not _is_all(word) and not _is_redirect(word)), end)
 
 
 def spf_without(text: str, positions: Iterable[int]) -> str:
@@ -78,9 +88,10 @@ def spf_without(text: str, positions: Iterable[int]) -> str:
 
 def spf_merged(texts: Sequence[str]) -> str:
     """Return one record that authorises what several do, and that fails no harder than the mildest of them."""
-    words = [word for text in texts for word in _words(text)]
-    ends = {word.lower() for word in words if _is_all(word)}
-    plain = (f"include:{word.partition('=')[2]}" if _is_redirect(word) else word for word in words if not _is_all(word))
+    each = [_words(text) for text in texts]
+    ends = {words[end].lower() for words in each if (end := _end(words)) < len(words)}
+    counting = (word for words in each for word in words[: _end(words)])
+    plain = (f"include:{word.partition('=')[2]}" if _is_redirect(word) else word for word in counting)
     # exp= may stand once in a record (RFC 7208 section 6).
     once = {"exp=" if word.lower().startswith("exp=") else word.lower(): word for word in plain}
     return spf_of(once.values(), "-all" if ends == {"-all"} else "~all")
@@ -132,6 +143,11 @@ def dmarc_with(text: str, **changes: str | None) -> str:
 
 def _words(text: str) -> list[str]:
     return text.split()[1:]
+
+
+def _end(words: Sequence[str]) -> int:
+    """Return where the first ``all`` stands, which makes void what follows; the number of words without one."""
+    return next((index for index, word in enumerate(words) if _is_all(word)), len(words))
 
 
 def _is_all(word: str) -> bool:

@@ -28,6 +28,22 @@ def test_another_end_shuts_no_own_address_out(text: str) -> None:
     assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ip6:{V6} ~all"'
 
 
+@pytest.mark.parametrize("void", ["ip4:0.0.0.0/0", "include:gone.example.net", "-ip4:203.0.113.0/24", "ipv4:192.0.2.1"])
+def test_no_other_remedy_brings_terms_behind_all_to_life(void: str) -> None:
+    records, paths = spf_facts(f"v=spf1 ip4:{V4} ?all {void}", V4, V6)
+    told = verdict(test_spf.test_spf_all_strict, records, paths, domain())
+    assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ip6:{V6} ~all {void}"'
+    behind = verdict(test_spf.test_spf_after_all, records)
+    assert f'"v=spf1 ip4:{V4} {void} ?all", where' in (behind.fix or "") or "ipv4" in void
+    assert (behind.fix or "").endswith(f'else: "v=spf1 ip4:{V4} ?all"') or "ipv4" in void
+
+
+def test_a_declared_end_is_what_every_remedy_says() -> None:
+    records, paths = spf_facts("v=spf1 +all", V4)
+    told = verdict(test_spf.test_spf_all_strict, records, paths, domain(spf_all=("-all",)))
+    assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} -all"'
+
+
 def test_all_forgotten_addresses_come_to_one_record() -> None:
     _, paths = spf_facts("v=spf1 -all", V4, V6)
     fixes = set()

@@ -48,6 +48,7 @@ def test_two_records_become_one() -> None:
     merged = remedy.spf_merged(["v=spf1 a MX -all", "v=spf1 mx redirect=b.example", "v=spf1 a ~all"])
     assert merged == "v=spf1 a mx include:b.example ~all"
     assert remedy.spf_merged(["v=spf1 a -all", "v=spf1 b -all"]) == "v=spf1 a b -all"
+    assert remedy.spf_merged(["v=spf1 a ~all include:gone.example", "v=spf1 mx"]) == "v=spf1 a mx ~all"
     assert not spf.parse_all(remedy.spf_merged(["v=spf1 a exp=a.example -all", "v=spf1 mx exp=b.example -all"]))[1]
 
 
