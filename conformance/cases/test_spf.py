@@ -232,7 +232,10 @@ def _ending(roots: list[Node], end: str, spf: SpfRecords, paths: SpfPaths) -> st
 
 def _ended(root: Node, end: str, spf: SpfRecords, paths: SpfPaths) -> str:
     """Return the record with another end that shuts none of the fleet's own addresses out."""
-    own = paths.unnamed if root.name == spf.domain.mail_from else ()
+    own = paths.unnamed
+    if root.name != spf.domain.mail_from:
+        # The record of the envelope domain may include this one: whom all passed here passed there.
+        own = spf.mechanisms if root.end == "+all" else ()
     return remedy.spf_authorising(remedy.spf_ending(root.texts[0], end), own)
 
 

@@ -38,6 +38,15 @@ def test_no_other_remedy_brings_terms_behind_all_to_life(void: str) -> None:
     assert (behind.fix or "").endswith(f'else: "v=spf1 ip4:{V4} ?all"') or "ipv4" in void
 
 
+def test_another_end_of_the_from_domain_shuts_nobody_out_of_the_envelope_domain() -> None:
+    zone = {"example.com TXT": ["v=spf1 +all"], "bounce.example.com TXT": ["v=spf1 include:example.com -all"]}
+    owned = domain(envelope="bounce.example.com")
+    senders = spf.DomainSenders(owned, (address(V4),))
+    facts = built(spf.spf_records, zone, senders), built(spf.spf_paths, zone, senders)
+    told = verdict(test_spf.test_spf_all_strict, *facts, owned)
+    assert told.fix == f'Publish: example.com. IN TXT "v=spf1 ip4:{V4} ~all"'
+
+
 def test_a_declared_end_is_what_every_remedy_says() -> None:
     records, paths = spf_facts("v=spf1 +all", V4)
     told = verdict(test_spf.test_spf_all_strict, records, paths, domain(spf_all=("-all",)))
