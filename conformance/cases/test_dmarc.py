@@ -74,7 +74,7 @@ def _of_its_own(dmarc: DmarcWalk, name: str) -> str:
     """
     wishes = dmarc.domain.dmarc_p
     policy = dmarc.policy if not wishes or dmarc.policy in wishes else wishes[0]
-    return dmarc.amended(p=policy if name == dmarc.domain.name else "none", sp=None, np=None)
+    return dmarc.amended(p=policy or "none" if name == dmarc.domain.name else "none", sp=None, np=None)
 
 
 @check(

@@ -108,9 +108,11 @@ class DmarcWalk:
     def asking(self, policy: str, **changes: str | None) -> str:
         """Return a record for the domain itself that asks for a policy. Raises as ``applied``.
 
-        No other name gets another policy by it: sp= and np= stay in a record of its own, and mean nothing in a new one.
+        No other name gets another policy by it: sp= and np= stay in a record of its own, unless they make it void, and
+        mean nothing in a new one.
         """
-        below = {} if self.applied.kind == "author" else {"sp": None, "np": None}
+        own = self.applied.kind == "author"
+        below = {name: None for name in ("sp", "np") if not own or name in self.applied.record.bad}
         return self.amended(**({"p": policy} | below | changes))
 
     @property

@@ -87,6 +87,20 @@ def test_a_record_of_its_own_keeps_the_policy_in_force(parent: str, policy: str)
     assert told.fix == f'Publish: _dmarc.news.example.com. IN TXT "v=DMARC1; p={policy}; {rua}"'
 
 
+def test_a_tag_that_makes_the_policy_void_does_not_stand_beside_a_declared_one() -> None:
+    text = "v=DMARC1; p=reject; sp=x; np=reject; rua=mailto:r@example.com"
+    told = verdict(test_dmarc.test_dmarc_p_valid, *walk({"_dmarc.example.com TXT": [text]}, dmarc_p=("reject",)))
+    assert told.fix == f'Publish: _dmarc.example.com. IN TXT "{text.replace("; sp=x", "")}"'
+
+
+def test_a_void_record_leaves_no_record_without_a_policy_behind() -> None:
+    found, owned = walk(
+        {"_dmarc.example.com TXT": ["v=DMARC1; adkim=s"]}, "news.example.com", dmarc_rua="q@example.com"
+    )
+    told = verdict(test_dmarc.test_dmarc_direct, found)
+    assert told.fix == f'Publish: _dmarc.{owned.name}. IN TXT "v=DMARC1; p=none; adkim=s; rua=mailto:q@example.com"'
+
+
 @pytest.mark.parametrize(
     "garbled",
     [
