@@ -28,6 +28,7 @@ def test_mtasts_record(strict_transport: StrictTransport) -> None:
     assert not faults, seen(listed(faults, joint="; "))
     published = strict_transport.published
     assert published.records, seen(published.absence, at_most="info")
+    assert not published.spaced, seen(published.spaced, at_most="info")
 
 
 @check(

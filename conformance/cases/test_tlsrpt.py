@@ -24,6 +24,7 @@ def test_tlsrpt_record(tls_reporting: TlsReporting) -> None:
     assert not faults, seen(listed(faults, joint="; "))
     published = tls_reporting.published
     assert published.records, seen(published.absence, at_most="info")
+    assert not published.spaced, seen(published.spaced, at_most="info")
 
 
 @check(

@@ -59,7 +59,7 @@ class StrictTransport:
         if self.published.records:
             raise NotApplicable(f"{self.domain.name} has a record of its own")
         self.published.need_mail()
-        return next((text for text in self.above.joined if fields.is_record(text, mtasts.VERSION)), "")
+        return next(iter(fields.records(self.above.joined, mtasts.VERSION)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class StrictPolicy:
         page = earlier.pages.get(self.page.host) if earlier else None
         if answer is None or answer.status is not Status.FOUND or page is None or page.status != 200 or page.cut:
             raise NotApplicable("no earlier run tells the policy")
-        records = [text for text in answer.joined if fields.is_record(text, mtasts.VERSION)]
+        records = fields.records(answer.joined, mtasts.VERSION)
         if len(records) != 1:
             raise NotApplicable("the earlier run saw no record that counts")
         return PolicyBefore(_parse(records[0]).id, page.body)

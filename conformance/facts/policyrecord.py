@@ -24,7 +24,7 @@ class PolicyRecord:
     @property
     def records(self) -> tuple[str, ...]:
         """The texts that senders take for a record; with several none counts. Raises Undetermined."""
-        return tuple(text for text in self.answer.joined if fields.is_record(text, self.version))
+        return fields.records(self.answer.joined, self.version)
 
     def faults(self, problems: Callable[[str], Iterable[str]]) -> list[str]:
         """Return why what was published is not used; ``problems`` judges one record. Raises Undetermined.
@@ -41,6 +41,14 @@ class PolicyRecord:
             texts = listed((quoted(text) for text in records), 3, joint=" and ")
             return [f"{self.answer.question} has {len(records)} records, which discard each other: {texts}"]
         return [f"{self.answer.question}: {problem}" for problem in problems(records[0])]
+
+    @property
+    def spaced(self) -> str:
+        """The record, if blanks stand before its first semicolon, for a sentence. Raises Undetermined."""
+        odd = [text for text in self.records if not fields.is_record(text, self.version)]
+        return (
+            f"{self.answer.question}: some senders take no blank before the semicolon: {quoted(odd[0])}" if odd else ""
+        )
 
     def need_mail(self) -> None:
         """Raise NotApplicable for a domain to which no mail comes, and Undetermined."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance.reading.excerpt import quoted
@@ -48,6 +49,16 @@ def read(text: str) -> Fields:
 def is_record(text: str, version: str) -> bool:
     """Whether senders take a text for a record of a version at all."""
     return text.startswith(f"v={version};")
+
+
+def records(texts: Sequence[str], version: str) -> tuple[str, ...]:
+    """Return the TXT records of a name that senders take for one of a version (RFC 8461 3.1, RFC 8460 3).
+
+    The grammar has blanks before the first semicolon; only where a name has several records they lose it its place.
+    """
+    if len(texts) == 1 and re.match(rf"v={version}[ \t]+;", texts[0]):
+        return tuple(texts)
+    return tuple(text for text in texts if is_record(text, version))
 
 
 def near_miss(text: str, version: str) -> bool:

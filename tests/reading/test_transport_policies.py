@@ -39,7 +39,7 @@ def test_broken_records_of_mta_sts(text: str, problem: str) -> None:
     assert problem in "; ".join(mtasts.parse(text).problems)
 
 
-@pytest.mark.parametrize("text", ["v=STSv1 ; id=1", "v=stsv1; id=1", '"v=STSv1; id=1"', " v=STSv1; id=1", "v=STSv1"])
+@pytest.mark.parametrize("text", ["v=stsv1; id=1", '"v=STSv1; id=1"', " v=STSv1; id=1", "v=STSv1"])
 def test_near_misses(text: str) -> None:
     assert not fields.is_record(text, mtasts.VERSION)
     assert fields.near_miss(text, mtasts.VERSION)
@@ -150,6 +150,15 @@ def test_any_text_can_be_read(text: str) -> None:
 @given(st.lists(st.sampled_from(["mx:", "mode: ", "max_age:", "1", "version: ", "STSv1", "\r\n", "\n", "*.", "a.b"])))
 def test_any_policy_can_be_read(parts: list[str]) -> None:
     mtasts.parse_policy("".join(parts)).left_out(["a.b"])
+
+
+def test_blanks_before_the_first_semicolon_are_lawful_where_nothing_else_stands() -> None:
+    text = "v=STSv1 \t; id=1"
+    assert fields.records([text], mtasts.VERSION) == (text,)
+    assert mtasts.parse(text).problems == ()
+    assert fields.records([text, "v=STSv1; id=2", "other"], mtasts.VERSION) == ("v=STSv1; id=2",)
+    assert fields.records([text, "other"], mtasts.VERSION) == ()
+    assert fields.records(["v=STSv10 ; id=1"], mtasts.VERSION) == ()
 
 
 def test_many_patterns_and_exchangers_take_no_longer_than_both_are_long() -> None:
