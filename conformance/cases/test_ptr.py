@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from conformance.facts.validity import Validity
     from conformance.fleet.model import Address
 
+_RESIGN = (
+    "Ask the operator of the reverse zone of {address.ip} to renew its signatures, or to let the DS record at the "
+    "parent match a key of the zone."
+)
 RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.proper_name}."
 
 
@@ -54,13 +58,14 @@ def test_ptr_exists(ptr: ReverseName, address: Address) -> None:
         "{address.reverse_name} with an error."
     ),
 )
-def test_ptr_answers(reverse_zone: ReverseZone, reverse_survey: Survey | None) -> None:
+def test_ptr_answers(reverse_zone: ReverseZone, reverse_survey: Survey | None, address: Address) -> None:
     """The reverse zone of every sending address answers.
 
     While its name servers answer with an error, receivers defer mail from the address.
     """
     assert not reverse_zone.broken, seen(
-        f"{reverse_zone.answer.question}: {reverse_zone.answer.error or reverse_zone.answer.rcode}"
+        f"{reverse_zone.answer.question}: {reverse_zone.answer.error or reverse_zone.answer.rcode}",
+        fix=_RESIGN.format(address=address) if reverse_zone.bogus else None,
     )
     if reverse_survey is None:
         return
@@ -92,10 +97,7 @@ def test_ptr_stable(ptr_before: tuple[str, ...], ptr_names: tuple[str, ...], add
 @check(
     "IN: info",
     "RFC8601 3: info",
-    fix=(
-        "Ask the operator of the reverse zone of {address.ip} to renew its signatures, or to let the DS record at the "
-        "parent match a key of the zone."
-    ),
+    fix=_RESIGN,
 )
 def test_ptr_dnssec_ok(reverse_validity: Validity) -> None:
     """The PTR records of the address validate where the reverse zone is signed.

@@ -131,10 +131,17 @@ class ReverseZone:
 
     answer: Answer
     alive: bool
+    unchecked: Answer | None = None
+    """The answer without validation, where the one with it is SERVFAIL."""
+
+    @property
+    def bogus(self) -> bool:
+        """Whether the zone's servers do answer, and signatures are what fails (RFC 4035 section 3.2.2)."""
+        return self.unchecked is not None and self.unchecked.status is not Status.UNDETERMINED
 
     @property
     def broken(self) -> bool:
-        """Whether a resolver that works says SERVFAIL: the zone's own servers fail. Raises Undetermined otherwise."""
+        """Whether a resolver that works says SERVFAIL: servers or signatures of the zone fail. Raises Undetermined."""
         if self.answer.rcode == "SERVFAIL" and self.alive:
             return True
         self.answer.known()
@@ -155,7 +162,8 @@ async def reverse(ask: Asker, address: Address) -> ReverseName:
 async def reverse_zone(ask: Asker, address: Address) -> ReverseZone:
     """See whether the reverse zone of an address answers."""
     answer = await ask.dns(address.reverse_name, "PTR")
-    return ReverseZone(answer, ask.alive(answer.server))
+    unchecked = await ask.unchecked(address.reverse_name, "PTR") if answer.rcode == "SERVFAIL" else None
+    return ReverseZone(answer, ask.alive(answer.server), unchecked)
 
 
 async def forward_names(ask: Asker, address: Address) -> ForwardNames:

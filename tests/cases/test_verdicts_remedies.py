@@ -9,7 +9,7 @@ from conformance.cases import test_dkim, test_dmarc, test_dmarc_policy, test_dom
 from conformance.check import Check
 from conformance.facts import dkim, dmarc, spf
 from conformance.facts.domain import mail_domains
-from conformance.facts.reverse import reverse
+from conformance.facts.reverse import reverse, reverse_zone
 from conformance.fleet.model import Domain, Selector, Sender
 
 V4, V6 = "203.0.113.1", "2001:db8::1"
@@ -145,6 +145,16 @@ def test_nothing_is_to_be_published_beside_a_cname() -> None:
     zone = {f"example.com {rdtype}": "-> gone.esp.net" for rdtype in ("A", "AAAA", "MX")}
     told = verdict(test_dom.test_dom_from_resolves, built(mail_domains, zone, domain()))
     assert "Let the CNAME at example.com lead" in (told.fix or "")
+
+
+@pytest.mark.parametrize(("unchecked", "fix"), [(["mx1.example.com"], "renew its signatures"), (None, "")])
+def test_servers_that_answer_are_not_to_be_repaired_where_signatures_fail(unchecked: object, fix: str) -> None:
+    question = "1.113.0.203.in-addr.arpa PTR"
+    zone = built(reverse_zone, {question: None, f"{question} +cdflag": unchecked}, address(V4))  # type: ignore[dict-item]
+    told = verdict(test_ptr.test_ptr_answers, zone, lambda: None, address(V4))
+    assert told.said == "finding"
+    assert fix in (told.fix or "")
+    assert bool(told.fix) is bool(fix)
 
 
 def test_no_ptr_is_to_follow_the_greeting_and_no_web_server_s_name_is_to_grow() -> None:
