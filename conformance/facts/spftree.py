@@ -231,6 +231,16 @@ class Node:
         return onward.node.end
 
     @property
+    def denies_all(self) -> bool:
+        """Whether the record says of every address that it fails, itself or by redirect. Raises Undetermined."""
+        nodes = list(self.nodes())
+        if any(len(node.texts) != 1 or node.errors for node in nodes):
+            return False
+        if any(look.node is None for node in nodes for look in node.looks):
+            return False
+        return all(term.name == "all" for node in nodes for term in node.published.mechanisms) and self.end == "-all"
+
+    @property
     def redirects(self) -> bool:
         """Whether redirect decides in place of ``all``. Raises as ``published``."""
         return self.published.all is None and self.published.redirect is not None

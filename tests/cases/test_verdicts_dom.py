@@ -104,6 +104,12 @@ def test_a_domain_that_says_so_passes(name: str) -> None:
         ("spf", {"example.com TXT": []}, "answered NODATA", None),
         ("spf", {"example.com TXT": ["v=spf1 a -all"]}, "'v=spf1 a -all'", None),
         ("spf", {"example.com TXT": ["v=spf1 -all"] * 2}, "and 'v=spf1 -all'", None),
+        ("spf", {"example.com TXT": ["v=spf1 -all exp=why.example.com"]}, "exp=why", "info"),
+        ("spf", {"example.com TXT": ["v=spf1 redirect=p.test"], "p.test TXT": ["v=spf1 -all"]}, "redirect=p", "info"),
+        ("spf", {"example.com TXT": ["v=spf1 redirect=p.test"], "p.test TXT": ["v=spf1 a -all"]}, "redirect=p", None),
+        ("spf", {"example.com TXT": ["v=spf1 redirect=gone.test"]}, "redirect=gone.test", None),
+        ("spf", {"example.com TXT": ["v=spf1 redirect=example.com"]}, "redirect=example.com", None),
+        ("spf", {"example.com TXT": ["v=spf1 redirect=%{d}.test"]}, "redirect=%{d}.test", None),
         ("dmarc", {"_dmarc.example.com TXT": []}, "answered NXDOMAIN", None),
         ("dmarc", {"_dmarc.example.com TXT": ["v=DMARC1; p=quarantine"]}, "comes to quarantine", None),
         ("dmarc", {"_dmarc.example.com TXT": ["v=DMARC1; p=reject; t=y"]}, "comes to quarantine", None),
@@ -118,6 +124,10 @@ def test_findings_of_parked_domains(name: str, change: Zone, text: str, level: s
     found = parked(name, {**PARKED, **change})
     assert (found.said, found.at_most) == (FINDING, level), found
     assert text in found.text
+
+
+def test_a_redirect_that_nobody_answers_for_is_undetermined() -> None:
+    assert parked("spf", {"example.com TXT": ["v=spf1 redirect=p.test"], "p.test TXT": None}).said == UNDETERMINED
 
 
 def test_nothing_to_park() -> None:
