@@ -214,6 +214,12 @@ class Node:
         return found if len(found) >= enough else []
 
     @property
+    def further(self) -> list[str]:
+        """The terms that lead to names whose addresses are looked up in turn: mx and ptr. Raises as ``published``."""
+        looks = ((node, look) for node in self.judged().nodes() for look in node.looks)
+        return [node.at([look.term]) for node, look in looks if look.term.name in ("mx", "ptr")]
+
+    @property
     def end(self) -> str:
         """The ``all`` that decides when nothing matches (``~all``), also by redirect; empty when there is none.
 

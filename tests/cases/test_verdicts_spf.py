@@ -173,6 +173,13 @@ def test_void_lookups_depend_on_the_family_of_the_sender() -> None:
     assert judged("void", zone, (V4,)) == Verdict(PASS)
 
 
+def test_void_lookups_of_exchangers_are_told_of_their_term() -> None:
+    hosts = {f"m{n}.example.net A": [V4] for n in range(3)}
+    zone = at("v=spf1 mx ip6:2001:db8::1 -all") | {"example.com MX": EXCHANGES[:3]} | hosts
+    assert judged("void", zone, (V6,)).text.endswith("nothing is found for a name of 'mx' at position 7 of example.com")
+    assert judged("void", zone, (V4,)) == Verdict(PASS)
+
+
 def test_an_include_that_cannot_be_read() -> None:
     zone = at("v=spf1 ip4:203.0.113.1 include:dead.example.net -all") | {"dead.example.net TXT": None}
     open_rules = {"lookups", "void", "mx_limit", "no_ptr", "no_plus_all", "include_ok", "no_loop"}
