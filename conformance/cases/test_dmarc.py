@@ -44,7 +44,9 @@ def test_dmarc_exists(dmarc: DmarcWalk) -> None:
     assert found or len(dmarc.own_records) < 2, seen(
         dmarc.absence, fix=f"Keep one record at _dmarc.{dmarc.domain.name}"
     )
-    assert found, seen(dmarc.absence, fix=_publish(dmarc, dmarc.domain.name, dmarc.suggestion))
+    assert found, seen(
+        dmarc.absence, fix=remedy.publish_at(f"_dmarc.{dmarc.domain.name}", dmarc.own.owner, dmarc.suggestion)
+    )
 
 
 @check(

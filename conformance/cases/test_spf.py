@@ -42,7 +42,7 @@ def test_spf_exists(spf: SpfRecords, domain: Domain) -> None:
     missing = findings(spf.roots, lambda root: root if root.absence else None)
     assert not missing, seen(
         "; ".join(root.absence for root in missing),
-        fix="; ".join(remedy.publish(root.owner, remedy.spf_of(spf.mechanisms)) for root in missing),
+        fix="; ".join(remedy.publish_at(root.name, root.owner, remedy.spf_of(spf.mechanisms)) for root in missing),
         at_most=None if missing[0].name == domain.mail_from else "should",
     )
 

@@ -28,6 +28,12 @@ def publish(name: str, text: str) -> str:
     return f"Publish: {name}. IN TXT {txt_data(text)}"
 
 
+def publish_at(name: str, owner: str, text: str) -> str:
+    """Return the words that ask for a TXT record that is missing at a name, or at the owner that a CNAME leads to."""
+    instead = "" if name == owner else f", or at {name}. in place of the CNAME, if that is a wildcard's"
+    return f"{publish(owner, text)}{instead}"
+
+
 def txt_data(text: str) -> str:
     """Return a TXT value as quoted strings for a zone file, each of at most 255 octets (RFC 1035 section 3.3.14).
 

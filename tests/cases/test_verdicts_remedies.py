@@ -131,7 +131,9 @@ def test_nothing_is_to_be_published_beside_a_cname() -> None:
     found, _ = walk({"_dmarc.example.com TXT": "-> d.esp.net", "d.esp.net TXT": ["v=DMARC1; p=none"]})
     assert "Publish: d.esp.net. IN TXT" in (verdict(test_dmarc.test_dmarc_rua, found).fix or "")
     gone = {"_dmarc.example.com TXT": "-> gone.esp.net"}
-    assert "Publish: gone.esp.net." in (verdict(test_dmarc.test_dmarc_exists, walk(gone)[0]).fix or "")
+    missing = verdict(test_dmarc.test_dmarc_exists, walk(gone)[0]).fix or ""
+    assert "Publish: gone.esp.net." in missing
+    assert missing.endswith("\", or at _dmarc.example.com. in place of the CNAME, if that is a wildcard's")
 
     selector = Selector("example.com", "s1", "example.com")
     key = built(dkim.key_record, {"s1._domainkey.example.com TXT": "-> k.esp.net"}, selector)
