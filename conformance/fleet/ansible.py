@@ -45,7 +45,7 @@ def load(
     """
     _refuse(_not_there(sources, limit, vault_password_file if secrets else None))
     request = {
-        "sources": [source if "," in source else os.path.expanduser(source) for source in sources],  # noqa: PTH111
+        "sources": [source if "," in source else _absolute(source) for source in sources],
         "limit": (limit or "").strip() or None,
         "patterns": list(patterns),
         "vault_password_file": vault_password_file,
@@ -68,6 +68,11 @@ def load(
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise InventoryError(dict.fromkeys(problems))
+
+
+def _absolute(source: str) -> str:
+    """Return where a source lies: of a name alone Ansible's classes do not read the group_vars beside it."""
+    return os.path.abspath(os.path.expanduser(source))  # noqa: PTH100, PTH111
 
 
 def _not_there(sources: Sequence[str], limit: str | None, password_file: str | None) -> list[Problem]:

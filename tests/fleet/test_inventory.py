@@ -328,3 +328,22 @@ def test_what_ansible_warns_of_is_kept(tree: Tree) -> None:
     fleet = load(["hosts.yml"])
     assert fleet.mtas[0].helo == "b.example"
     assert any("duplicate" in warning and "mailconform_helo" in warning for warning in fleet.warnings)
+
+
+def test_a_file_named_alone_has_the_group_vars_beside_it(tree: Tree) -> None:
+    tree(
+        {
+            "hosts.ini": """\
+                [mta_out]
+                mx1.example.com mailconform_send_from='["203.0.113.1"]'
+                """,
+            "group_vars/all.yml": """\
+                mailconform_helo: mx1.example.com
+                mailconform_domains: {example.com: {}}
+                mailconform_sends_for: [example.com]
+                """,
+        }
+    )
+    fleet = load(["hosts.ini"])
+    assert fleet.addresses[0].helo == "mx1.example.com"
+    assert str(fleet.addresses[0].origin) == "hosts.ini:2"
