@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +49,10 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """0 for must, 1 for should, 2 for info: lower is stricter."""
-        return list(Level).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {level: number for number, level in enumerate(Level)}
 
 
 def strictest(levels: list[Level]) -> Level | None:
@@ -79,7 +82,7 @@ class Citation:
         return f"{self.key} {self.place}".strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """A rule: its id in the catalogue, what it says, who says it, and what to do when it is broken."""
 
@@ -93,6 +96,11 @@ class Check:
     where: str
     waivable: bool = True
     """Whether a waiver may excuse that it is broken."""
+
+    @cached_property
+    def cited(self) -> list[str]:
+        """The citations as text: one list for all results of a check."""
+        return [str(citation) for citation in self.citations]
 
     @property
     def area(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class Case:
 
     @property
     def subject_id(self) -> str:
-        """The subject's id; ``fleet`` for a check of the whole fleet."""
-        return self.subject.id if self.subject is not None else "fleet"
+        """The subject's id; ``fleet`` for a check of the whole fleet. One text, however many checks judge it."""
+        return sys.intern(self.subject.id) if self.subject is not None else "fleet"
 
     def result(self, outcome: str, **more: Any) -> dict[str, Any]:
         """Return a result for ``results.json``."""
@@ -48,8 +49,8 @@ class Case:
             "seen": "",
             "required": self.check.title,
             "fix": "",
-            "sources": [str(cited) for cited in self.check.citations],
-            "declared_at": str(self.place.origin) if self.place.origin else None,
+            "sources": self.check.cited,
+            "declared_at": sys.intern(str(self.place.origin)) if self.place.origin else None,
             "evidence": [],
             "cause": None,
             "aspect": "",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,8 @@ import pytest
 from conformance.asked import CASE, RUN, add_options, asked_for, is_cases
 from conformance.check import Check, Level
 
-LETTERS = {
-    "pass": ("passed", ".", ("PASSED", {"green": True})),
-    "fail": ("failed", "F", ("FAILED", {"red": True})),
-    "advice": ("advice", "a", ("ADVICE", {"yellow": True})),
-    "known": ("known", "k", ("KNOWN", {"yellow": True})),
-    "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
-    "undetermined": ("undetermined", "?", ("UNDETERMINED", {"purple": True})),
-    "not-applicable": ("not applicable", "-", ("NOT APPLICABLE", {"blue": True})),
-}
-"""Category, letter and word of each outcome."""
-STALE = ("stale waiver", "s", ("STALE WAIVER", {"yellow": True}))
-"""Of what conforms, although a waiver excuses it."""
+PROTOCOL: pytest.StashKey[Any] = pytest.StashKey()
+"""How checks are run in this session; None: as pytest runs tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,6 +89,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the lab and release what the run holds."""
     if (run := config.stash.get(RUN, None)) is not None:
         run.close()
+        gc.unfreeze()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:
@@ -132,6 +125,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(kind, found, ids=[subject.id for subject in found], indirect=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Generator[None, Any, Any]:
+    """Leave what an item needs to be run until it is, as pytest does for one that is run again."""
+    made = yield
+    if isinstance(getattr(obj, "check", None), Check) and isinstance(made, list):
+        for item in made:
+            item._request, item.funcargs = False, None
+    return made
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the checks that profiles and rules select, and mark each with its level and area."""
@@ -145,17 +148,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 left_out.append(item)
                 continue
             item.stash[CASE] = case
-            item.add_marker(case.level.value)
-            item.add_marker(case.check.area)
+            item.add_marker(_mark(case.level.value))
+            item.add_marker(_mark(case.check.area))
             item.user_properties += [
-                ("check", case.check.id),
-                ("level", case.level.value),
-                ("subject", case.subject_id),
+                _property("check", case.check.id),
+                _property("level", case.level.value),
+                _property("subject", case.subject_id),
             ]
         kept.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+@cache
+def _mark(name: str) -> pytest.MarkDecorator:
+    return getattr(pytest.mark, name)  # type: ignore[no-any-return]
+
+
+@cache
+def _property(name: str, value: str) -> tuple[str, object]:
+    """Return a property of a report: one for all items, of which there may be a million."""
+    return name, value
 
 
 @pytest.hookimpl(wrapper=True)
@@ -178,13 +192,30 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, N
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Look again at what is newly broken when everything has been judged once."""
-    done = yield
-    if (run := session.config.stash.get(RUN, None)) is not None and not session.config.option.collectonly:
-        from conformance.confirm import confirm
+    """Choose how checks are run, and look again at what is newly broken when everything has been judged once."""
+    run = session.config.stash.get(RUN, None)
+    if run is None or session.config.option.collectonly:
+        return (yield)
+    from conformance import protocol
+    from conformance.confirm import confirm
 
-        confirm(run, session.items, run.settings["confirm"])
+    # What is there by now stays to the end: the collector of garbage need not look at it again and again.
+    gc.freeze()
+    session.config.stash[PROTOCOL] = protocol.of(session.config, run)
+    done = yield
+    session.items = [item for item in session.items if item is not None]
+    confirm(run, session.items, run.settings["confirm"])
     return done
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Run a check with one report where that is all that anybody can want."""
+    found = item.config.stash.get(PROTOCOL, None)
+    if found is None or (definitions := found.of(item)) is None:
+        return None
+    found.judge(item, definitions)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -206,8 +237,9 @@ def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, s
     result = getattr(report, "conformance", None)
     if not result:
         return None
-    stale = result["outcome"] == "pass" and result["waiver"]
-    category, letter, word = STALE if stale else LETTERS[result["outcome"]]
+    from conformance.reporting import status
+
+    category, letter, word = status(result)
     return category, "" if config.option.verbose < 0 else letter, word
 
 

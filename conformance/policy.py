@@ -74,7 +74,7 @@ class Policy:
         found = [self.waivers[number] for number in self.covered.get((result["check"], result["subject"]), ())]
         if result["outcome"] == "pass":
             holding = next((one for one in found if not self._expired(one)), None)
-            return result | ({"waiver": told(holding, "unneeded")} if holding else {})
+            return result | {"waiver": told(holding, "unneeded")} if holding else result
         if not found or result["outcome"] not in ("fail", "advice"):
             return result
         for waiver in found:

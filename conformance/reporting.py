@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any, TextIO
@@ -34,6 +34,20 @@ _LINES = 80
 _SESSIONS = 3
 """Sessions of a trial that are shown."""
 
+_TOLD = pytest.TestReport("", ("", None, ""), {}, "passed", None, "call")
+"""Stands for each report that has been told."""
+LETTERS = {
+    "pass": ("passed", ".", ("PASSED", {"green": True})),
+    "fail": ("failed", "F", ("FAILED", {"red": True})),
+    "advice": ("advice", "a", ("ADVICE", {"yellow": True})),
+    "known": ("known", "k", ("KNOWN", {"yellow": True})),
+    "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
+    "undetermined": ("undetermined", "?", ("UNDETERMINED", {"purple": True})),
+    "not-applicable": ("not applicable", "-", ("NOT APPLICABLE", {"blue": True})),
+}
+"""Category, letter and word of each outcome."""
+STALE = ("stale waiver", "s", ("STALE WAIVER", {"yellow": True}))
+"""Of what conforms, although a waiver excuses it."""
 _PYTEST_OUTCOME = {
     "pass": "passed",
     "fail": "failed",
@@ -62,6 +76,11 @@ def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
     if outcome == "undetermined":
         # pytest and JUnit call it an error, not a failure, only when it happened outside the call.
         told.when = "setup"
+
+
+def status(result: Mapping[str, Any]) -> tuple[str, str, tuple[str, dict[str, bool]]]:
+    """Return category, letter and word of a result."""
+    return STALE if result["outcome"] == "pass" and result["waiver"] else LETTERS[result["outcome"]]
 
 
 def _observed(one: Answer | Session | Trial) -> Iterator[str]:
@@ -113,9 +132,25 @@ class Reporter:
             terminal._show_progress_info = False
             self._config.option.verbose = -2
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Collect a result, and give its JUnit test case a name that never changes."""
+        self._collect(report)
+        yield
+        self._forget(report)
+
+    def _forget(self, report: pytest.TestReport) -> None:
+        """Leave pytest's terminal the count alone of what it has told, where it will not tell it again."""
+        option = self._config.option
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or option.reportchars or option.durations or option.tbstyle != "no":
+            return
+        if (result := getattr(report, "conformance", None)) is not None:
+            told = terminal.stats[status(result)[0]]
+            if told and told[-1] is report:
+                told[-1] = _TOLD
+
+    def _collect(self, report: pytest.TestReport) -> None:
         if (results := self._run.results) is None:
             return
         if (result := getattr(report, "conformance", None)) is not None:

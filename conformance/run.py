@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +115,12 @@ class Run:
         facts = tuple(name for name in item.fixturenames if name in NAMES)
         return Case(check, kind, subject, weighs, weighs.rank <= self.gate.rank, where, facts)
 
-    @property
+    @cached_property
     def given_profiles(self) -> tuple[str, ...]:
         """Profiles named by option or environment, which win over the inventory."""
         return split(self.settings["profile"]) if "profile" in self.settings.given else ()
 
-    @property
+    @cached_property
     def default_profiles(self) -> tuple[str, ...]:
         """Profiles of hosts that name none."""
         return split(self.settings["profile"]) or ("common",)

@@ -129,12 +129,12 @@ def _write(merged: Merged, folder: Path, wanted: Mapping[Path, str]) -> dict[Pat
     from conformance.facts.snapshot import dump
     from conformance.report import outputs
     from conformance.report.files import write_atomic
-    from conformance.report.results import text
+    from conformance.report.results import parts
 
     folder.mkdir(parents=True, exist_ok=True)
     facts = dump(merged.store, merged.gathering)
     write_atomic(folder / "facts.json", facts)
-    write_atomic(folder / "results.json", text(merged.document))
+    write_atomic(folder / "results.json", parts(merged.document))
     return outputs.write(merged.document, facts, wanted)
 
 

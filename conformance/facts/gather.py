@@ -299,6 +299,9 @@ class Gathered:
             value = missing = None
             try:
                 value = self._loop.run_until_complete(wanted.build(ask, self._fleet))
+            except (NotApplicable, Undetermined) as why:
+                # The way to it tells nothing, and would keep all that was on it.
+                missing = why.with_traceback(None)
             except Exception as why:
                 missing = why
             self._entries[wanted.key] = _Entry(value, missing, tuple(ask.asked))

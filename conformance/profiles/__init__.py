@@ -76,7 +76,12 @@ def load(name: str) -> Profile:
 
 def level(check: Check, profiles: Iterable[str]) -> Level | None:
     """Return the strictest level that some profiles give a check; None when none of them selects it."""
-    return strictest([found for name in profiles if (found := load(name).level(check))])
+    return strictest([found for name in profiles if (found := _level(check, name))])
+
+
+@cache
+def _level(check: Check, name: str) -> Level | None:
+    return load(name).level(check)
 
 
 def beyond(name: str, checks: Iterable[Check]) -> list[str]:

@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ EXITS = {
 
 WRITE_EVERY = 5.0
 """Seconds between two writes of a run under way."""
+_WRITE_SHARE = 10
+"""A write that takes long is followed by so many times its time without one: large fleets are judged, not written."""
 
 
 def now() -> str:
@@ -65,7 +67,7 @@ class Results:
     """The register of waivers."""
     _places: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
-    _written: float = 0.0
+    _next: float = 0.0
 
     def add(self, nodeid: str, result: dict[str, Any]) -> None:
         """Keep one result, the last one of each check, and write the file when the last write is a while ago."""
@@ -75,7 +77,7 @@ class Results:
         else:
             self._places[nodeid] = len(self.results)
             self.results.append(result)
-        if time.monotonic() - self._written > WRITE_EVERY:
+        if time.monotonic() > self._next:
             self.write(exit_status=2)
 
     def of(self, nodeid: str) -> dict[str, Any] | None:
@@ -171,16 +173,22 @@ class Results:
     def write(self, exit_status: int) -> dict[str, Any]:
         """Write ``results.json`` as things stand, whole or not at all, and return its content."""
         document = self.document(exit_status)
-        write_atomic(self.folder / "results.json", text(document))
-        self._written = time.monotonic()
+        begun = time.monotonic()
+        write_atomic(self.folder / "results.json", parts(document))
+        ended = time.monotonic()
+        self._next = ended + max(WRITE_EVERY, _WRITE_SHARE * (ended - begun))
         return document
 
 
-def text(document: dict[str, Any]) -> str:
-    """Return the document as JSON with one result a line: quick to write, and to compare with another run's."""
-    lines = ",\n  ".join(json.dumps(result) for result in document["results"])
+def parts(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the document as JSON with one result a line: quick to write, and to compare with another run's."""
     before, key, after = json.dumps(document | {"results": []}, indent=1).rpartition('"results": [')
-    return f"{before}{key}\n  {lines}\n {after}\n"
+    yield before + key
+    separator = "\n  "
+    for result in document["results"]:
+        yield separator + json.dumps(result)
+        separator = ",\n  "
+    yield f"\n {after}\n"
 
 
 def _host(fleet: Fleet, name: str) -> dict[str, Any]:

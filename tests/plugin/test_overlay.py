@@ -17,7 +17,7 @@ from conformance.fleet.model import Fleet
 from conformance.lab.world import World
 from conformance.report import runs
 from conformance.report.formats import render
-from conformance.report.results import text
+from conformance.report.results import parts
 from tests.plugin import fleet
 from tests.report.sample_results import result, results
 
@@ -135,7 +135,7 @@ def test_nothing_proposed_and_live_is_taken_from_one_run_into_another(
         top = tmp_path / dns
         run = runs.make(top, runs.name_of("hosts.yml", datetime.datetime.now(datetime.UTC)))
         document = results(result("ptr.exists", "x"), hosts=(), dns=dns, complete=False, exit=2)
-        (run / "results.json").write_text(text(document))
+        (run / "results.json").write_text("".join(parts(document)))
         (run / "facts.json").write_text("{}")
         assert (home.interrupted(top, fleet_of, tmp_path) is not None) is found
 

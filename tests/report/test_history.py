@@ -12,7 +12,7 @@ from conformance.report import runs
 from conformance.report.changes import Changes
 from conformance.report.history import FILE, History
 from conformance.report.reader import load
-from conformance.report.results import text
+from conformance.report.results import parts
 from tests.report.sample_results import result, results
 
 KEY = ("ptr.exists", "mx1.example.net/203.0.113.1")
@@ -118,7 +118,7 @@ def test_it_is_made_again_from_results(tmp_path: Path) -> None:
         folder = tmp_path / f"2026-11-{document['run']['started'][8:10]}T020000Z-fleet"
         folder.mkdir()
         counts = dict.fromkeys(document["counts"], 0) | {document["results"][0]["outcome"]: 1}
-        (folder / "results.json").write_text(text(document | {"counts": counts}))
+        (folder / "results.json").write_text("".join(parts(document | {"counts": counts})))
         load(folder)
     assert len(runs.all_runs(tmp_path)) == 3
     with History(tmp_path / FILE) as history:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
-from conformance.report.results import text
+from conformance.report.results import parts
 from conformance.report.status import status
 from tests.report.sample_results import result, results
 
@@ -21,7 +21,7 @@ NOW = datetime.datetime(2026, 11, 24, 8, 5, tzinfo=datetime.UTC)
 def written(folder: Path, *own: dict[str, Any], **run: Any) -> Path:
     document = results(*own, **run)
     document["run"]["ended"] = ENDED
-    (folder / "results.json").write_text(text(document))
+    (folder / "results.json").write_text("".join(parts(document)))
     return folder
 
 
