@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from conformance.given import options, settled
 from conformance.report.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from conformance.merge import Merged
+    from conformance.options import Settings
     from conformance.report.grouping import Results
-
-_NAMES = ", ".join(FORMATS)
 
 
 class Refused(click.ClickException):
@@ -80,69 +78,51 @@ def _put(path: str, text: str) -> None:
 
 @click.command()
 @click.argument("shards", metavar="RESULTS...", nargs=-1, required=True)
-@click.option("--report-dir", "folder", metavar="DIR", required=True, help="Folder for the joined reports.")
-@click.option(
-    "--format",
-    "further",
-    metavar="NAME[=FILE]",
-    multiple=True,
-    help=f"Write a further output, into the folder or to FILE: {_NAMES}. Repeatable.",
-)
+@options(("reports", "report-dir", "keep", "lock-wait", "quiet-ok", "notify", "format"))
 @click.option("-q", "--quiet", is_flag=True, help="One line, and one for each finding.")
-def merge(shards: tuple[str, ...], folder: str, further: tuple[str, ...], quiet: bool) -> NoReturn:
+def merge(shards: tuple[str, ...], quiet: bool, **given: Any) -> NoReturn:
     """Join results of shards of one fleet: RESULTS are their folders, or their results.json.
 
-    Writes what one run would have written, and ends with the exit status that it would have had. Runs of different
-    inventories, profiles, rules or versions are refused with 4.
+    Writes what one run would have written, in a folder below --reports with a history and what is new, or in
+    --report-dir without. Ends with the exit status that one run would have had. Runs of different inventories,
+    profiles, rules or versions are refused with 4.
     """
-    from pathlib import Path
-
+    from conformance import merging
     from conformance.facts.snapshot import SnapshotError
     from conformance.merge import MergeError, read
-    from conformance.merge import merge as join
-    from conformance.report import outputs
+    from conformance.options import UsageError
     from conformance.report.reader import ResultsError
     from conformance.report.text import printable
 
-    if wrong := list(outputs.problems(further)):
-        raise Refused("\n".join(f"--format: {text}" for text in wrong))
     try:
-        parts = [read(shard) for shard in shards]
-        merged = join(parts)
-    except (MergeError, ResultsError, SnapshotError) as error:
+        settings = settled(given)
+        if wrong := list(merging.problems(settings)):
+            raise Refused("\n".join(wrong))
+        merged, folder = merging.tell([read(shard) for shard in shards], settings)
+    except (MergeError, ResultsError, SnapshotError, UsageError) as error:
         raise Refused(str(error)) from None
+    except OSError as error:
+        raise Refused(f"{error.filename or 'the reports'}: cannot hold results: {error.strerror}") from None
     for warning in merged.warnings:
         click.echo(printable(warning, 2000), err=True)
-    wanted = outputs.files(Path(folder), further)
-    try:
-        if (written := _write(merged, Path(folder), wanted)) != wanted:
-            merged = join(parts, internal=True)
-            _write(merged, Path(folder), written)
-    except OSError as error:
-        raise Refused(f"{folder}: cannot hold results: {error.strerror}") from None
-    _say(merged.document, Path(folder), quiet)
+    _say(merged.document, folder, settings, quiet)
     raise SystemExit(merged.document["run"]["exit"])
 
 
-def _write(merged: Merged, folder: Path, wanted: Mapping[Path, str]) -> dict[Path, str]:
-    """Write all reports; return those that could be made. Raises OSError."""
-    from conformance.facts.snapshot import dump
-    from conformance.report import outputs
-    from conformance.report.files import write_atomic
-    from conformance.report.results import parts
-
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = dump(merged.store, merged.gathering)
-    write_atomic(folder / "facts.json", facts)
-    write_atomic(folder / "results.json", parts(merged.document))
-    return outputs.write(merged.document, facts, wanted)
-
-
-def _say(document: Results, folder: Path, quiet: bool) -> None:
+def _say(document: Results, folder: Path, settings: Settings, quiet: bool) -> None:
     import shutil
 
-    from conformance.report.terminal import lines
+    from conformance.notify import notify
+    from conformance.report import news, terminal
+    from conformance.report.text import printable
 
-    width = shutil.get_terminal_size((120, 24)).columns
-    for line in lines(document, quiet=quiet, width=width, report_path=folder / "report.html"):
+    for line in notify(settings["notify"], document):
+        click.echo(printable(line), err=True)
+    page = folder / "report.html"
+    if settings["quiet-ok"]:
+        told = news.lines(document, page) if news.is_news(document) else []
+    else:
+        width = shutil.get_terminal_size((120, 24)).columns
+        told = list(terminal.lines(document, quiet=quiet, width=width, report_path=page))
+    for line in told:
         click.echo(line)

@@ -41,7 +41,9 @@ def plural(count: int, noun: str) -> str:
     """Return ``1 host``, ``2 hosts``, ``1,200 hosts``."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
+    if noun.endswith("ry"):
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}es" if noun.endswith("s") else f"{count:,} {noun}s"
 
 
 def place_address(address: str, cite: str) -> str | None:

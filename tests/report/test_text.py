@@ -62,4 +62,5 @@ def test_places() -> None:
 def test_small_words() -> None:
     assert [plural(n, "host") for n in (0, 1, 1200)] == ["0 hosts", "1 host", "1,200 hosts"]
     assert plural(2, "query") == "2 queries"
+    assert plural(2, "address") == "2 addresses"
     assert (clip("abcdef", 4), clip("abcd", 4)) == ("abc…", "abcd")
