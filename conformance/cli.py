@@ -62,7 +62,7 @@ def run(pytest_arguments: tuple[str, ...], quiet: int, print_command: bool, **gi
     Exit status: 0 conforms; 1 something that gates is broken; 2 interrupted; 3 internal error; 4 wrong usage or an
     unreadable inventory; 5 nothing to check; 6 nothing broken seen, but something could not be determined.
     """
-    command = [sys.executable, "-m", "pytest", "--pyargs", "conformance.cases", "-p", "conformance.plugin"]
+    command = ["--pyargs", "conformance.cases", "-p", "conformance.plugin"]
     for option in OPTIONS:
         value = given[option.dest]
         if option.flag:
@@ -75,10 +75,10 @@ def run(pytest_arguments: tuple[str, ...], quiet: int, print_command: bool, **gi
     if print_command:
         import shlex
 
-        click.echo(shlex.join(command))
+        click.echo(shlex.join([sys.executable, "-m", "pytest", *command]))
         raise SystemExit(0)
     sys.stdout.flush()
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "-m", "conformance.door", *command])
 
 
 @main.group(context_settings=_CONTEXT)

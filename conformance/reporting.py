@@ -24,6 +24,7 @@ from conformance.report.grouping import Results
 from conformance.report.text import plural, printable
 from conformance.report.words import WIDE, in_words, way
 from conformance.run import Run
+from conformance.start import end_in_peace
 
 _SHOWN = 3
 """Errors of our own that are shown with the way to them."""
@@ -178,8 +179,14 @@ class Reporter:
         self._run.expect_of_workers()
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Interrupted once, the run ends; a second signal must not keep it from writing what it found."""
+        end_in_peace()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write all outputs and settle the exit status."""
+        end_in_peace()
         try:
             self._run.adopt()
             session.exitstatus = self._run.finish(int(exitstatus))

@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from conformance.problems import split
 from conformance.proposed import overlays
 from conformance.run import Run
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 LAB = "embedded"
 """Value of ``mailconform_lab`` that makes an inventory the embedded lab."""
 
@@ -74,11 +74,32 @@ def begin(config: pytest.Config) -> Run:
 
 
 def terminate_like_interrupt() -> Callable[[], object]:
-    """Let SIGTERM end a run as SIGINT does: with partial results and exit status 2. Returns what undoes it."""
+    """Let SIGTERM end a run as SIGINT does: with partial results and exit status 2.
+
+    Returns what brings back how all signals were handled before.
+    """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    return partial(signal.signal, signal.SIGTERM, before or signal.SIG_DFL)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    signal.signal(signal.SIGTERM, _interrupt)
+
+    def bring_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+    return bring_back
+
+
+def end_in_peace() -> None:
+    """Let no signal interrupt a run that is about to end: what it found is written whole."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, _patience)
+
+
+def _patience(*_: object) -> None:
+    # Not by sys.stderr: what writes to it may be what is interrupted.
+    os.write(2, b"the run is about to end: its reports are being written\n")
 
 
 def end_after(seconds: float, notes: list[str]) -> Callable[[], object]:

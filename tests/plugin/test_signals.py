@@ -41,7 +41,7 @@ def pytest_runtest_call(item):
 @pytest.fixture(scope="module")
 def slow() -> Iterator[World]:
     """A fleet whose addresses are known at once, whose names take a while."""
-    with fleet.served(faults=["example.com. delay:8 subtree"]) as world:
+    with fleet.served(faults=["example.com. delay:50 subtree"]) as world:
         yield world
 
 
@@ -73,7 +73,7 @@ def hold(folder: Path, world: World, phase: str, *, background: bool) -> Held:
     (folder / "holding.py").write_text(PLUGIN)
     fleet.inventory(folder / "hosts.yml", fleet.numbered(1, 2, world=world))
     path = os.pathsep.join([str(fleet.ROOT), str(folder)])
-    environ = fleet.environment(world, PYTHONPATH=path, HOLD=phase, MAILCONFORM_DNS_TIMEOUT="20")
+    environ = fleet.environment(world, PYTHONPATH=path, HOLD=phase, MAILCONFORM_DNS_TIMEOUT="60")
     rules = ["--rules=ptr.exists", "--rules=ptr.single"] if phase == "judging" else ["--rules=ptr.*"]
     wanted = ["--inventory=hosts.yml", "--report-dir=told", "--format=prometheus", "--format=sarif=scan/out.sarif"]
     options = ["run", *wanted, *rules, "--", "-p", "holding", "-s"]
@@ -142,3 +142,59 @@ def test_an_interrupt_before_the_fleet_is_known(tmp_path: Path) -> None:
     assert ran.status == 2, ran.said
     assert "interrupted" in ran.err
     assert "Traceback" not in ran.said
+
+
+ENDING = """
+import pathlib, time
+from conformance.report import outputs
+
+write = outputs.write
+
+def slow(*given):
+    pathlib.Path("held").touch()
+    time.sleep(3)
+    return write(*given)
+
+outputs.write = slow
+"""
+"""Takes its time to write reports."""
+BEGINNING = """
+import pathlib, time
+
+pathlib.Path("held").touch()
+time.sleep(60)
+"""
+"""A plugin that is long in coming."""
+
+
+def stopped(folder: Path, plugin: str, *numbers: signal.Signals) -> fleet.Ran:
+    """Run with a plugin that touches ``held``, and send signals then."""
+    (folder / "holding.py").write_text(plugin)
+    fleet.inventory(folder / "hosts.yml", fleet.numbered(1, 2))
+    environ = fleet.environment(PYTHONPATH=os.pathsep.join([str(fleet.ROOT), str(folder)]))
+    facts = folder / "facts.json"
+    facts.write_text('{"schema": 1, "gathered": "2026-11-24T02:00:00+00:00"}')
+    options = ["run", "--inventory=hosts.yml", "--rules=ptr.exists", f"--replay={facts}", "--report-dir=told"]
+    process = fleet.start([*fleet.COMMAND, *options, "--", "-p", "holding"], folder, environ)
+    end = time.monotonic() + 60
+    while not (folder / "held").exists() and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.02)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.2)
+    return fleet.ended(process, folder / "told", timeout=60)
+
+
+def test_what_was_found_is_written_whole_whoever_is_impatient(tmp_path: Path) -> None:
+    ran = stopped(tmp_path, ENDING, signal.SIGINT, signal.SIGTERM, signal.SIGINT)
+    assert ran.status == 6, ran.said
+    assert ran.err.count("the run is about to end: its reports are being written") == 3
+    assert "Traceback" not in ran.said
+    assert ran.document["run"]["complete"]
+    assert (ran.folder / "report.html").read_text("utf-8").rstrip().endswith("</html>")
+
+
+def test_an_interrupt_before_pytest_listens(tmp_path: Path) -> None:
+    ran = stopped(tmp_path, BEGINNING, signal.SIGINT)
+    assert (ran.status, ran.err) == (2, "interrupted\n")
+    assert not ran.folder.exists()
