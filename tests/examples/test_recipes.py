@@ -49,6 +49,22 @@ def test_shards_of_gitlab(repository: Repository) -> None:
     assert broken(top) == 1
 
 
+def test_nights_of_gitlab(repository: Repository) -> None:
+    top, environ = repository
+    shard, whole = recipe("shards in .gitlab-ci.yml")["mail-conformance-shard"], recipe("nights in .gitlab-ci.yml")
+    changed = []
+    for _ in range(2):
+        for number in range(1, shard["parallel"] + 1):
+            own = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(shard["parallel"]), "MAILCONFORM_PROBE": "none"}
+            steps(shard["script"], top, environ | own, 0, *shard["allow_failure"]["exit_codes"])
+        hook = {"MAIL_CONFORMANCE_HOOK": "http://127.0.0.1:1/hook"}
+        steps(whole["mail-conformance"]["script"], top, environ | hook, 1)
+        document = json.loads((top / "reports" / "latest" / "results.json").read_text("utf-8"))
+        changed.append([one.get("change") for one in document["results"] if one["outcome"] == "fail"])
+    assert changed == [[None], ["known"]]
+    assert (top / "junit.xml").exists()
+
+
 def test_one_job_of_github(repository: Repository) -> None:
     top, environ = repository
     steps(runs(recipe(".github/workflows/mail-conformance.yml")["jobs"]["conformance"]), top, environ, 1)
