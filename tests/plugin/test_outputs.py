@@ -153,3 +153,22 @@ def test_results_are_written_while_a_run_is_under_way(tmp_path: Path, monkeypatc
     kept.add("2", {**result, "subject": "2", "outcome": "undetermined"})
     assert kept.counts()["pass"] == 2
     assert kept.counts()["undetermined"] == 1
+
+
+def test_a_large_fleet_is_judged_more_than_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conformance.check import Level
+    from conformance.report import results
+
+    clock, writes = [0.0], []
+
+    def slow(*_: object) -> None:
+        writes.append(clock[0])
+        clock[0] += 4.0
+
+    monkeypatch.setattr("conformance.report.results.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("conformance.report.results.write_atomic", slow)
+    kept = results.Results(tmp_path, Fleet(mtas=()), {}, Level.MUST)
+    for second in range(1, 200):
+        clock[0] = max(clock[0], float(second))
+        kept.add(str(second), {"outcome": "pass", "level": "must", "check": "x.y", "kind": "mta", "subject": "s"})
+    assert writes == [1.0, 46.0, 91.0, 136.0, 181.0]
