@@ -296,7 +296,8 @@ class Gathered:
     def _entry(self, wanted: Wanted) -> _Entry:
         if wanted.key not in self._entries:
             ask = Recorded(self.store)
-            value = missing = None
+            value: Any = None
+            missing: Exception | None = None
             try:
                 value = self._loop.run_until_complete(wanted.build(ask, self._fleet))
             except (NotApplicable, Undetermined) as why:
