@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.reverse import Forward, forward_of, needless
 from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable, Undetermined, findings
@@ -21,7 +21,10 @@ _MOST_HOSTS = 20
 
 @dataclass(frozen=True, slots=True)
 class MailDomain:
-    """One domain name used in addresses: its own addresses, its MX records and the addresses of their targets."""
+    """One domain name used in addresses: its MX records with the addresses of their targets, and its own addresses.
+
+    Its own are asked for where it has no MX record: elsewhere no mail goes there (RFC 5321 section 5.1).
+    """
 
     name: str
     forward: Forward
@@ -95,8 +98,11 @@ class MailDomains:
 
 async def mail_domain(ask: Asker, name: str) -> MailDomain:
     """Look one mail domain up."""
-    forward, mx = await asyncio.gather(forward_of(ask, name), ask.dns(name, "MX"))
-    exchanges = mx.exchanges if mx.status is Status.FOUND else ()
+    mx = await ask.dns(name, "MX")
+    if mx.status is Status.FOUND:
+        exchanges, forward = mx.exchanges, Forward(name, needless(name, "A"), needless(name, "AAAA"))
+    else:
+        exchanges, forward = (), await forward_of(ask, name)
     hosts = list(dict.fromkeys(host for _, host in exchanges if host != "."))
     targets = await asyncio.gather(*(forward_of(ask, host) for host in hosts[:_MOST_HOSTS]))
     return MailDomain(name, forward, mx, tuple(targets), len(hosts) - len(targets))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import datetime
+import gc
 import socket
 import sys
 import time
@@ -34,6 +35,9 @@ _OWN_NAME_SECONDS = 5.0
 
 _IN_FLIGHT = 512
 """Questions under way to a name server far away."""
+
+_OBJECTS = 50_000
+"""New objects after which garbage is looked for while facts are gathered."""
 
 _TRACEBACKS = 3
 """Errors of our own that are shown with the way to them."""
@@ -81,7 +85,7 @@ def gather(
     gathering.overlays = limits.overlays
     start = time.monotonic()
     try:
-        with asyncio.Runner() as runner:
+        with _rare_collections(), asyncio.Runner() as runner:
             runner.run(_gather(wanted, fleet, store, limits, gathering, progress))
     finally:
         gathering.seconds = time.monotonic() - start
@@ -125,6 +129,17 @@ async def _gather(
             gathering.queries = resolver.queries + (authorities.queries if authorities else 0)
             gathering.defects += [f"two readers of DNS differ: {text}" for text in resolver.differences[:_TRACEBACKS]]
             await asyncio.gather(watcher, return_exceptions=True)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in circles rarely: each time costs a walk over all who wait for answers."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _OBJECTS), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from conformance.facts.delivery import Delivery, delivery
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.greeting import require_name
-from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.reverse import Forward, forward_to
 from conformance.facts.store import Asker
 from conformance.fleet.model import Probe
 from conformance.reading.excerpt import quoted
@@ -31,7 +31,7 @@ class Greeted:
 async def greeted(ask: Asker, probe: Probe) -> Greeted:
     """Look up the name that a delivery greeted with. Raises NotApplicable where it is no name, and Undetermined."""
     came = await delivery(ask, probe)
-    return Greeted(came, await forward_of(ask, require_name(came.helo)))
+    return Greeted(came, await forward_to(ask, require_name(came.helo), came.peer))
 
 
 @dataclass(frozen=True, slots=True)

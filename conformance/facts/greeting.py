@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer
-from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.reverse import Forward, forward_of, forward_to
 from conformance.facts.session import End, Reply, Session
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Listener, Mta
@@ -72,7 +72,7 @@ def require_name(helo: str) -> str:
 
 async def helo_name(ask: Asker, address: Address) -> HeloName:
     """Look the HELO name of an address up. Raises NotApplicable when it is no name."""
-    return HeloName(address, await forward_of(ask, require_name(address.helo)))
+    return HeloName(address, await forward_to(ask, require_name(address.helo), address.ip))
 
 
 async def server_names(ask: Asker, listener: Listener) -> ServerNames:

@@ -286,11 +286,15 @@ class Inquirer:
             return True
         if self.circuit.trouble:
             return False
+        await self.sound()
+        return self.circuit.answered_at >= recent
+
+    async def sound(self) -> None:
+        """Ask once more what was answered before, for a sign of life that the circuit takes note of."""
         if self._canary is None or self._canary.done():
             query = make_query(self.answered_before, edns=True, recursion=self.recursion)
             self._canary = asyncio.create_task(self._datagrams(query, 1))
         await asyncio.shield(self._canary)
-        return self.circuit.answered_at >= recent
 
     def _silence(self) -> Trouble:
         return Trouble("TIMEOUT", f"no answer from {self.server}")

@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.store import Asker
+from conformance.facts.store import Asker, canonical
 from conformance.fleet.model import Address, IPAddress
 from conformance.outcome import Undetermined, findings
 
@@ -40,7 +40,10 @@ class ReverseName:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The addresses of one name, both families (a name is unresolvable only when both say so)."""
+    """The addresses of one name, both families (a name is unresolvable only when both say so).
+
+    A family that nothing depends on need not be asked: see :func:`needless`.
+    """
 
     name: str
     a: Answer
@@ -154,6 +157,24 @@ async def forward_of(ask: Asker, name: str) -> Forward:
     return Forward(name, a, aaaa)
 
 
+async def forward_to(ask: Asker, name: str, ip: IPAddress) -> Forward:
+    """Look up the addresses of the family of ``ip`` at a name, and the others where it is not among them.
+
+    Where it is, all that the rules say of the name is settled: it exists, resolves and leads back.
+    """
+    families = ("A", "AAAA") if ip.version == 4 else ("AAAA", "A")
+    own = await ask.dns(name, families[0])
+    leads = own.status is Status.FOUND and ip in map(ipaddress.ip_address, own.texts)
+    other = needless(name, families[1]) if leads else await ask.dns(name, families[1])
+    return Forward(name, own, other) if ip.version == 4 else Forward(name, other, own)
+
+
+def needless(name: str, rdtype: str) -> Answer:
+    """Return what stands in the place of an answer that nothing depends on: it was not asked for, so nobody knows."""
+    why = "not asked: other answers settle it"
+    return Answer(canonical(name), rdtype, Status.UNDETERMINED, "UNASKED", error=why, cause=why)
+
+
 async def reverse(ask: Asker, address: Address) -> ReverseName:
     """Look the PTR records of an address up (RFC 1035 section 3.5)."""
     return ReverseName(address, await ask.dns(address.reverse_name, "PTR"))
@@ -171,5 +192,5 @@ async def forward_names(ask: Asker, address: Address) -> ForwardNames:
     names = await reverse(ask, address)
     texts = names.answer.records if names.answer.status is Status.FOUND else ()
     named = [name for name in dict.fromkeys(texts) if isinstance(name, str)]
-    followed = await asyncio.gather(*(forward_of(ask, name) for name in named[:MOST_NAMES]))
+    followed = await asyncio.gather(*(forward_to(ask, name, address.ip) for name in named[:MOST_NAMES]))
     return ForwardNames(address, names, tuple(followed), len(named) - len(followed))

@@ -12,13 +12,15 @@ from conformance.facts.session import End, Session
 from conformance.facts.trial import State, Trial
 from conformance.fleet.model import Listener, Probe
 
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
 
 def canonical(name: str) -> str:
     """Return a question's name as it is compared: ASCII lower case, no final dot (the root stays a dot).
 
     A dot that ends an empty label (``example.org..``) or is escaped belongs to the name and stays.
     """
-    lowered = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+    lowered = name.lower() if name.isascii() else name.translate(_ASCII_LOWER)
     return (lowered if lowered.endswith(("..", "\\.")) else lowered.removesuffix(".")) or "."
 
 

@@ -26,6 +26,7 @@ class Call:
 
     __slots__ = (
         "link",
+        "lost",
         "number",
         "over",
         "question",
@@ -48,6 +49,7 @@ class Call:
         self.tcp = tcp
         self.over = False
         self.twice = False
+        self.lost = False
         self.sent_at = 0.0
         self.wire = b""
         self.number = -1
@@ -82,6 +84,8 @@ class Upstream:
         self._zones: dict[str, Zone] = {}
         self._queue: deque[Call] = deque()
         self._tasks: set[asyncio.Task[Step]] = set()
+        self._late: list[Call] = []
+        self._sounding: asyncio.Task[None] | None = None
         self._pacing: asyncio.TimerHandle | None = None
 
     @property
@@ -133,9 +137,10 @@ class Upstream:
         self._queue.clear()
         if self._pacing:
             self._pacing.cancel()
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._sounding] if self._sounding else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._inquirer.close()
 
     def heard(self, call: Call, mail: Mail) -> None:
@@ -180,10 +185,31 @@ class Upstream:
             return
         call.twice = True
         call.timer = asyncio.get_running_loop().call_at(deadline, call.late)
-        if self._circuit.answered_at > call.sent_at:
-            self._window.lost(now)
         if not self._limits.pace.wait(now):
             self._links.send(call.link, call.wire)
+        self._late.append(call)
+        if self._circuit.answered_at > call.sent_at:
+            self._give_up_late()
+        elif self._sounding is None:
+            self._sounding = asyncio.create_task(self._inquirer.sound())
+            self._sounding.add_done_callback(self._sounded)
+
+    def _sounded(self, _: asyncio.Task[None]) -> None:
+        self._sounding = None
+        self._give_up_late()
+
+    def _give_up_late(self) -> None:
+        """Take late queries for lost if the server has answered since: they must not keep others waiting."""
+        waiting = [call for call in self._late if not call.over]
+        lost = [call for call in waiting if self._circuit.answered_at > call.sent_at]
+        self._late = [call for call in waiting if self._circuit.answered_at <= call.sent_at]
+        if not lost:
+            return
+        self._window.lost(self._now())
+        self._window.flying -= len(lost)
+        for call in lost:
+            call.lost = True
+        self._pump()
 
     def _pump(self) -> None:
         """Send what waits, as far as there is room."""
@@ -264,7 +290,8 @@ class Upstream:
 
     def _leave(self, call: Call) -> None:
         """Make room for others."""
-        self._window.flying -= 1
+        if not call.lost:
+            self._window.flying -= 1
         call.zone.leave(call.question.text)
         if call.zone.waiting:
             self._queue.extendleft(reversed(call.zone.awakened()))

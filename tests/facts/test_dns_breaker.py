@@ -154,6 +154,23 @@ def test_staggered_questions_about_a_dead_zone_cost_one_round() -> None:
     asyncio.run(run())
 
 
+def test_dead_zones_leave_room_for_others() -> None:
+    """More of their questions are left unanswered than may be under way, and none waits for a time-out of theirs."""
+    dead = [f"dead{n}.example" for n in range(40)]
+
+    async def run() -> None:
+        async with asking(dead_below(*dead), timeout=10.0, rate=100_000.0) as (_, resolver):  # type: ignore[arg-type]
+            await resolver.ask("first.example", "A")
+            lost = asyncio.create_task(ask_all(resolver, [q for zone in dead for q in questions(zone)]))
+            await asyncio.sleep(0)
+            async with asyncio.timeout(8.0):
+                answers = await ask_all(resolver, [q for n in range(40) for q in questions(f"live{n}.example")])
+            assert Status.UNDETERMINED not in statuses(answers)
+            lost.cancel()
+
+    asyncio.run(run())
+
+
 def test_a_resolver_that_dies_in_the_middle_and_recovers() -> None:
     async def run() -> None:
         async with asking(address, timeout=0.1, rate=100_000.0, delay=0.002) as (server, resolver):
