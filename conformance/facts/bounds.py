@@ -10,7 +10,7 @@ NEAR = 64
 
 _GOAL = 25_000.0
 """Questions a second for which a server far away is allowed more of them under way."""
-_EARLIEST = 0.25
+EARLIEST = 0.25
 """Seconds before a query is sent again at the earliest (RFC 8085 section 3.1.1 would have a second for strangers)."""
 
 
@@ -49,13 +49,13 @@ class Window:
 
     def lost(self, now: float) -> None:
         """Take note that a query or its reply was lost where the server lives: fewer at once, halved once a delay."""
-        if now >= self._cut_at + max(self._smoothed, _EARLIEST):
+        if now >= self._cut_at + max(self._smoothed, EARLIEST):
             self._cut_at = now
             self._limit = max(min(NEAR, self._most), self._limit / 2)
 
     def impatience(self) -> float:
         """Return the seconds after which a query seems lost; infinite while nothing is known of the server."""
-        return max(_EARLIEST, self._smoothed + 4 * self._varied) if self._smoothed else math.inf
+        return max(EARLIEST, self._smoothed + 4 * self._varied) if self._smoothed else math.inf
 
 
 class Pace:

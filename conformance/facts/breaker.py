@@ -19,7 +19,7 @@ REFUSED too. The rule, for each name server:
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ class Circuit:
 
     def refuses(self, now: float) -> Trouble | None:
         """Return why nothing may be asked now, None when a question may be."""
-        return self.trouble if now < self._trial_at else None
+        return self.trouble if self.trouble and now < self._trial_at else None
 
     def begin(self, now: float) -> None:
         """Take note that a question is sent; the only one for a while when the circuit is open."""
@@ -101,12 +101,12 @@ class Zone(Circuit):
         self.key = key
         self.waiting: deque[Any] = deque()
         self._flying = 0
-        self._by_name: Counter[Hashable] = Counter()
+        self._by_name: dict[Hashable, int] = {}
 
     def enter(self, name: Hashable) -> None:
         """Give a question its place."""
         self._flying += 1
-        self._by_name[name] += 1
+        self._by_name[name] = self._by_name.get(name, 0) + 1
 
     def leave(self, name: Hashable) -> None:
         """Take a question's place back."""
@@ -122,7 +122,7 @@ class Zone(Circuit):
             return False
         # What was left unanswered keeps its place: another question in it would start another round of time-outs.
         places = THRESHOLD - len(self._unanswered)
-        return self._flying >= (places if places > 0 else THRESHOLD) or self._by_name[name] >= _PLACES_OF_A_NAME
+        return self._flying >= (places if places > 0 else THRESHOLD) or self._by_name.get(name, 0) >= _PLACES_OF_A_NAME
 
     def awakened(self) -> list[Any]:
         """Return those who waited and may have a place now."""

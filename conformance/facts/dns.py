@@ -38,6 +38,10 @@ def system_servers() -> tuple[Server, ...]:
     return tuple(Server(str(address)) for address in configured)
 
 
+_Key = tuple[str, int, bool]
+"""What :class:`Question` compares: name, type, and whether it is to be validated."""
+
+
 class _Flight:
     """A question under way, and those who wait for it."""
 
@@ -92,10 +96,10 @@ class Resolver:
         limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
         self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
-        self._answers: dict[tuple[str, RdataType, bool], Answer] = {}
-        self._asked: set[tuple[str, RdataType, bool]] = set()
-        self._steps: dict[Question, Step] = {}
-        self._flights: dict[Question, _Flight] = {}
+        self._answers: dict[_Key, Answer] = {}
+        self._asked: set[_Key] = set()
+        self._steps: dict[_Key, Step] = {}
+        self._flights: dict[_Key, _Flight] = {}
         self._closed = False
 
     async def __aenter__(self) -> Resolver:
@@ -138,10 +142,11 @@ class Resolver:
         """
         if self._closed:
             raise RuntimeError("the resolver is closed")
-        key = canonical(name), parse_type(rdtype), checking
-        self._asked.add(key)
+        kind = parse_type(rdtype)
+        key = canonical(name), int(kind), checking
         if (answer := self._answers.get(key)) is None:
-            answer = self._answers.setdefault(key, await self._answer(*key))
+            self._asked.add(key)
+            answer = self._answers.setdefault(key, await self._answer(key[0], kind, checking))
         return answer
 
     async def _answer(self, text: str, rdtype: RdataType, checking: bool) -> Answer:
@@ -169,14 +174,10 @@ class Resolver:
         return await self._layers.step(question, self._live_step) if self._layers else await self._live_step(question)
 
     async def _live_step(self, question: Question) -> Step:
-        """Put a question to the servers, once for all who wait for it and only as long as somebody does."""
-        if (known := self._steps.get(question)) is None:
-            known = self._steps[question] = await self._try_servers(question)
-        return known
-
-    async def _try_servers(self, question: Question) -> Step:
-        """Wait for the flight of a question; the last who no longer waits ends it."""
-        flight = self._flights.get(question) or self._depart(question)
+        """Put a question to the servers, once for all who wait for it; the last who no longer waits ends it."""
+        if (known := self._steps.get(question.key)) is not None:
+            return known
+        flight = self._flights.get(question.key) or self._depart(question)
         if isinstance(flight.outcome, Step):
             return flight.outcome
         waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
@@ -186,12 +187,12 @@ class Resolver:
         finally:
             flight.waiters.remove(waiter)
             if not flight.waiters and flight.outcome is None:
-                self._flights.pop(question, None)
+                self._flights.pop(question.key, None)
                 if flight.call:
                     flight.call.cancel()
 
     def _depart(self, question: Question) -> _Flight:
-        flight = self._flights[question] = _Flight()
+        flight = self._flights[question.key] = _Flight()
         self._put(question, flight)
         return flight
 
@@ -209,7 +210,9 @@ class Resolver:
                 self._put(question, flight)
                 return
             outcome = _worst(flight.failed)
-        self._flights.pop(question, None)
+        self._flights.pop(question.key, None)
+        if isinstance(outcome, Step):
+            self._steps[question.key] = outcome
         flight.land(outcome)
 
 

@@ -37,6 +37,7 @@ class Link:
         self._hearers: dict[int, Hearer] = {}
         self._ids: list[int] = []
         self._unsent: deque[bytes] = deque()
+        self._buffer = memoryview(bytearray(_LARGEST))
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -90,10 +91,10 @@ class Link:
 
     def _read(self) -> None:
         """Sort datagrams by their ids; what nobody waits for is dropped."""
-        receive, hearers = self._socket.recv, self._hearers
+        receive, hearers, buffer = self._socket.recv_into, self._hearers, self._buffer
         for _ in range(_AT_ONCE):
             try:
-                data = receive(_LARGEST)
+                data = bytes(buffer[: receive(buffer)])
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:

@@ -92,8 +92,8 @@ def understand(reply: Message, question: Question, origin: Origin) -> Step:
     return Step(base, chain, onward)
 
 
-def plain_step(plain: Plain, question: Question, origin: Origin) -> Step:
-    """Return what :func:`understand` would make of a reply that was plain."""
+def plain_step(plain: Plain, question: Question, server: str, ms: float, at: str) -> Step:
+    """Return what :func:`understand` would make of a reply over UDP that was plain; ``at`` is when it came."""
     return Step(
         Answer(
             question.text,
@@ -103,10 +103,10 @@ def plain_step(plain: Plain, question: Question, origin: Origin) -> Step:
             plain.records,
             (),
             plain.ttl,
-            origin.server,
-            origin.transport,
-            origin.ms,
-            now(),
+            server,
+            "udp",
+            ms,
+            at,
             authenticated=plain.authenticated,
         )
     )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from conformance.facts.bounds import Window
+from conformance.facts.bounds import EARLIEST, Window
 from conformance.facts.breaker import Trouble, Zone
 from conformance.facts.inquiry import Box, Inquirer, Limits, Sent, Server
 from conformance.facts.link import Link, Mail
 from conformance.facts.plain import read_plain
-from conformance.facts.reply import Origin, Step, full_step, plain_step
+from conformance.facts.reply import Origin, Step, full_step, now, plain_step
 from conformance.facts.wire import Question, encode_query
 
 Told = Callable[[Step | BaseException], None]
 """Takes an answer, or an error of our own."""
+
+_GLANCES = 8
+"""Looks for what is late within the shortest time that is waited for anything."""
+_MILLISECOND = 0.001
 
 __all__ = ["Call", "Limits", "Server", "Upstream"]
 
@@ -25,6 +30,7 @@ class Call:
     """One question at one server: waiting, sent, or in the hands of the inquirer; ``told`` is called at its end."""
 
     __slots__ = (
+        "due",
         "link",
         "lost",
         "number",
@@ -33,7 +39,6 @@ class Call:
         "sent_at",
         "task",
         "tcp",
-        "timer",
         "told",
         "twice",
         "upstream",
@@ -51,19 +56,15 @@ class Call:
         self.twice = False
         self.lost = False
         self.sent_at = 0.0
+        self.due = 0.0
         self.wire = b""
         self.number = -1
         self.link: Link | None = None
-        self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[Step] | None = None
 
     def heard(self, mail: Mail) -> None:
         """Take what came in under the id of the query."""
         self.upstream.heard(self, mail)
-
-    def late(self) -> None:
-        """Take note that nothing has come in for a while."""
-        self.upstream.late(self)
 
     def cancel(self) -> None:
         """End it without an answer."""
@@ -80,10 +81,14 @@ class Upstream:
         self._circuit = self._inquirer.circuit
         self._links = self._inquirer.links
         self._name = str(server)
+        self._stamped, self._stamped_at = "", -math.inf
         self._window = Window(limits.in_flight)
         self._zones: dict[str, Zone] = {}
         self._queue: deque[Call] = deque()
         self._tasks: set[asyncio.Task[Step]] = set()
+        self._sent: dict[Call, None] = {}
+        self._glance = min(EARLIEST, limits.timeout) / _GLANCES
+        self._glancing: asyncio.TimerHandle | None = None
         self._late: list[Call] = []
         self._sounding: asyncio.Task[None] | None = None
         self._pacing: asyncio.TimerHandle | None = None
@@ -118,7 +123,7 @@ class Upstream:
             zone = self._zones[key] = Zone(key, self._limits.pause)
         call = Call(self, question, zone, told, tcp)
         self._queue.append(call)
-        self._pump()
+        self._pump(self._now())
         return call
 
     def cancel(self, call: Call) -> None:
@@ -130,13 +135,15 @@ class Upstream:
             call.task.cancel()
         elif call.link:
             self._release(call)
-            self._leave(call)
+            self._leave(call, self._now())
 
     async def close(self) -> None:
         """Stop what is under way and close the sockets."""
         self._queue.clear()
-        if self._pacing:
-            self._pacing.cancel()
+        self._sent.clear()
+        for timer in (self._pacing, self._glancing):
+            if timer:
+                timer.cancel()
         tasks = [*self._tasks, *([self._sounding] if self._sounding else [])]
         for task in tasks:
             task.cancel()
@@ -160,31 +167,50 @@ class Upstream:
         self._release(call)
         call.over = True
         call.told(step)
-        self._leave(call)
+        self._leave(call, now)
 
     def _read(self, call: Call, data: bytes, delay: float) -> Step | None:
         """Return what a plain reply of a resolver says."""
         reply = read_plain(data, call.wire) if self._inquirer.recursion else None
         if reply is None:
             return None
-        origin = Origin(self._name, "udp", round(delay * 1000, 3), call.zone.key)
-        step = plain_step(reply, call.question, origin)
+        ms = round(delay * 1000, 3)
+        step = plain_step(reply, call.question, self._name, ms, self._stamp(call.sent_at + delay))
         if not self._limits.paranoid:
             return step
+        origin = Origin(self._name, "udp", ms, call.zone.key)
         full = full_step(data, call.question, call.number, origin)
         if not step.like(full):
             self.differences.append(f"{call.question}: a plain reader has {step}, a full one {full}: {data.hex()}")
         return full
 
-    def late(self, call: Call) -> None:
-        """Send a query again early where the server has answered faster so far; then leave it to the inquirer."""
+    def _stamp(self, at: float) -> str:
+        """Return the time of day as text, made once a millisecond; ``at`` is now by the event loop's clock."""
+        if at >= self._stamped_at + _MILLISECOND:
+            self._stamped_at, self._stamped = at, now()
+        return self._stamped
+
+    def _glanced(self) -> None:
+        """See which queries are late, all at once: a timer for each would cost more than all else."""
+        self._glancing = None
         now = self._now()
+        for call in [call for call in self._sent if call.due <= now]:
+            self._overdue(call, now)
+        if self._sent:
+            self._glance_later()
+
+    def _glance_later(self) -> None:
+        if self._glancing is None:
+            self._glancing = asyncio.get_running_loop().call_later(self._glance, self._glanced)
+
+    def _overdue(self, call: Call, now: float) -> None:
+        """Send a query again early where the server has answered faster so far; then leave it to the inquirer."""
         deadline = call.sent_at + self._limits.timeout
         if call.twice or now >= deadline or call.link is None:
             self._inquire(call, None)
             return
         call.twice = True
-        call.timer = asyncio.get_running_loop().call_at(deadline, call.late)
+        call.due = deadline
         if not self._limits.pace.wait(now):
             self._links.send(call.link, call.wire)
         self._late.append(call)
@@ -205,18 +231,18 @@ class Upstream:
         self._late = [call for call in waiting if self._circuit.answered_at <= call.sent_at]
         if not lost:
             return
-        self._window.lost(self._now())
+        now = self._now()
+        self._window.lost(now)
         self._window.flying -= len(lost)
         for call in lost:
             call.lost = True
-        self._pump()
+        self._pump(now)
 
-    def _pump(self) -> None:
+    def _pump(self, now: float) -> None:
         """Send what waits, as far as there is room."""
         queue, window = self._queue, self._window
         while queue and not window.full:
             call = queue[0]
-            now = self._now()
             if call.over:
                 queue.popleft()
             elif trouble := self._circuit.refuses(now) or call.zone.refuses(now):
@@ -234,7 +260,7 @@ class Upstream:
 
     def _paced(self) -> None:
         self._pacing = None
-        self._pump()
+        self._pump(self._now())
 
     def _send(self, call: Call, now: float) -> None:
         self._circuit.begin(now)
@@ -253,14 +279,15 @@ class Upstream:
         call.number = link.expect(call)
         call.wire = call.number.to_bytes(2, "big") + encode_query(call.question, recursion=self._inquirer.recursion)
         self._links.send(link, call.wire)
-        patience = min(self._limits.timeout, self._window.impatience())
-        call.timer = asyncio.get_running_loop().call_at(now + patience, call.late)
+        call.due = now + min(self._limits.timeout, self._window.impatience())
+        self._sent[call] = None
+        if self._glancing is None:
+            self._glance_later()
 
     def _inquire(self, call: Call, mail: Mail | None) -> None:
         """Leave a call to the inquirer, together with what came in for it."""
         sent = None
-        if call.timer:
-            call.timer.cancel()
+        self._sent.pop(call, None)
         if call.link:
             box = Box()
             if mail is not None:
@@ -279,23 +306,22 @@ class Upstream:
         call.over = True
         if not task.cancelled():
             call.told(task.exception() or task.result())
-        self._leave(call)
+        self._leave(call, self._now())
 
     def _release(self, call: Call) -> None:
         """Give up the id of a query."""
-        if call.timer:
-            call.timer.cancel()
+        self._sent.pop(call, None)
         if call.link:
             call.link.forget(call.number, call)
 
-    def _leave(self, call: Call) -> None:
+    def _leave(self, call: Call, now: float) -> None:
         """Make room for others."""
         if not call.lost:
             self._window.flying -= 1
         call.zone.leave(call.question.text)
         if call.zone.waiting:
             self._queue.extendleft(reversed(call.zone.awakened()))
-        self._pump()
+        self._pump(now)
 
     def _unasked(self, question: Question, trouble: Trouble) -> Step:
         return self._inquirer.failed(question, trouble, f"not asked after repeated trouble: {trouble.text}", 0.0)

@@ -40,14 +40,18 @@ class Question:
     ``checking`` says that the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2).
     """
 
-    __slots__ = ("_key", "_name", "checking", "rdtype", "text")
+    __slots__ = ("_name", "_plain", "checking", "key", "rdtype", "text")
 
-    def __init__(self, text: str, rdtype: RdataType, name: Name | None = None, *, checking: bool = True) -> None:
+    def __init__(
+        self, text: str, rdtype: RdataType, name: Name | None = None, *, checking: bool = True, plain: bool = False
+    ) -> None:
         self.text = text
         self.rdtype = rdtype
         self.checking = checking
+        # Numbers and text are hashed much faster than objects of our own or of an enumeration.
+        self.key = text, int(rdtype), checking
         self._name = name
-        self._key = text, int(rdtype), checking
+        self._plain = plain
 
     @classmethod
     def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True) -> Question:
@@ -58,7 +62,7 @@ class Question:
     def read(cls, text: str, rdtype: RdataType, *, checking: bool = True) -> Question:
         """Return the question for records of a type at a name, given as presentation text. Raises ValueError."""
         if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text):
-            return cls(text, rdtype, checking=checking)
+            return cls(text, rdtype, checking=checking, plain=True)
         return cls.of(parse_name(text), rdtype, checking=checking)
 
     @property
@@ -69,15 +73,20 @@ class Question:
         return self._name
 
     @property
+    def plain(self) -> bool:
+        """Whether the name needs no escapes."""
+        return self._plain or _PLAIN.fullmatch(self.text) is not None
+
+    @property
     def kind(self) -> str:
         """The record type as text."""
         return shown_type(self.rdtype)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Question) and self._key == other._key
+        return isinstance(other, Question) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self.key)
 
     def __str__(self) -> str:
         return f"{self.text} {self.kind}"
@@ -143,14 +152,26 @@ def show_name(name: Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-def _flags(question: Question, recursion: bool) -> int:
+def _flags(checking: bool, recursion: bool) -> int:
     flags = _RECURSION if recursion else 0
-    return flags if question.checking else flags | _NO_CHECKING
+    return flags if checking else flags | _NO_CHECKING
+
+
+@cache
+def _head(checking: bool, recursion: bool) -> bytes:
+    """Return what stands before the name in a query, without the id."""
+    return _flags(checking, recursion).to_bytes(2, "big") + _COUNTS
+
+
+@cache
+def _tail(rdtype: int) -> bytes:
+    """Return what stands after the name in a query: type, class and the OPT record."""
+    return rdtype.to_bytes(2, "big") + b"\0\1" + _EDNS
 
 
 def make_query(question: Question, *, edns: bool, recursion: bool = True, number: int = 0) -> Message:
     """Build a query with an id, that asks for recursion and for the AD bit (RFC 6840 section 5.7), or for neither."""
-    asked, flags = (question.name, question.rdtype), _flags(question, recursion)
+    asked, flags = (question.name, question.rdtype), _flags(question.checking, recursion)
     if edns:
         return dns.message.make_query(*asked, flags=flags, id=number, use_edns=0, payload=PAYLOAD)
     return dns.message.make_query(*asked, flags=flags, id=number, use_edns=False)
@@ -158,13 +179,12 @@ def make_query(question: Question, *, edns: bool, recursion: bool = True, number
 
 def encode_query(question: Question, *, recursion: bool = True) -> bytes:
     """Return :func:`make_query` with EDNS as it travels, without the id: what follows the first two octets."""
-    if _PLAIN.fullmatch(question.text):
+    if question.plain:
         labels = question.text.encode("ascii").split(b".")
         name = b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
     else:
         name = question.name.canonicalize().to_wire() or b""
-    flags = _flags(question, recursion).to_bytes(2, "big")
-    return b"%b%b%b%b\0\1%b" % (flags, _COUNTS, name, question.rdtype.to_bytes(2, "big"), _EDNS)
+    return b"".join((_head(question.checking, recursion), name, _tail(question.key[1])))
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:

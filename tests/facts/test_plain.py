@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conformance.facts.answer import Status
 from conformance.facts.plain import read_plain
-from conformance.facts.reply import Origin, full_step, plain_step
+from conformance.facts.reply import Origin, full_step, now, plain_step
 from conformance.facts.wire import Question, encode_query, make_query, parse_name
 
 ORIGIN = Origin("192.0.2.1:53", "udp", 1.0, "example.org")
@@ -71,7 +71,7 @@ def agree(question: Question, data: bytes) -> bool:
     plain = read_plain(data, NUMBER.to_bytes(2, "big") + encode_query(question))
     if plain is None:
         return False
-    step = plain_step(plain, question, ORIGIN)
+    step = plain_step(plain, question, ORIGIN.server, ORIGIN.ms, now())
     assert step.like(full_step(data, question, NUMBER, ORIGIN))
     return True
 
@@ -146,7 +146,7 @@ def test_steps_that_differ_are_not_alike() -> None:
     data = dns.message.make_response(query).to_wire()
     plain = read_plain(data, NUMBER.to_bytes(2, "big") + encode_query(question))
     assert plain is not None
-    step = plain_step(plain, question, ORIGIN)
+    step = plain_step(plain, question, ORIGIN.server, ORIGIN.ms, now())
     assert step.answer.status is Status.ABSENT
     assert not plain_step(plain._replace(nxdomain=True), question, ORIGIN).like(step)
     assert not step.like(None)
