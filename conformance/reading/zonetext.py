@@ -8,11 +8,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-import dns.exception
-import dns.rdata
-from dns.rdataclass import RdataClass
-from dns.rdatatype import RdataType
-
 LONGEST_STRING: Final = 255
 """Octets of one string of a TXT record (RFC 1035 section 3.3)."""
 
@@ -79,6 +74,12 @@ def _address(text: str) -> str:
 
 
 def _strings(text: str) -> tuple[str, ...] | None:
+    # Every rule's module comes to this one, and dnspython takes longer to import than all of them.
+    import dns.exception
+    import dns.rdata
+    from dns.rdataclass import RdataClass
+    from dns.rdatatype import RdataType
+
     try:
         rdata = dns.rdata.from_text(RdataClass.IN, RdataType.TXT, text)
     except (dns.exception.DNSException, ValueError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading import mending
 from conformance.reading.fields import is_record
 from conformance.reading.mtasts import parse as parse_sts
+from conformance.reading.orgdomain import to_ascii
 from conformance.reading.zonetext import split
 from conformance.records import healing_dmarc, healing_spf
 from conformance.records.bench import Verdict
@@ -18,7 +20,10 @@ Healer = Callable[[Verdict], Iterable[Change]]
 def changes(verdict: Verdict) -> tuple[Change, ...]:
     """Return the changes that a finding asks for; none where no record heals it, or its owner has to decide."""
     healer = _HEALERS.get(verdict.check.id) or _BY_AREA.get(verdict.check.area) or as_printed
-    return tuple(healer(verdict))
+    try:
+        return tuple(healer(verdict))
+    except (NotApplicable, Undetermined):
+        return ()
 
 
 def as_printed(verdict: Verdict) -> Iterator[Change]:
@@ -39,6 +44,14 @@ def _ptr(verdict: Verdict) -> Iterator[Change]:
     yield Change(verdict.fact("ptr").answer.owner, "PTR", (name,), among="all")
     if [one.lower() for one in names] == [name]:
         yield Change(name, address.forward_type, (str(address.ip),), among="none")
+
+
+def _named_as_greeted(verdict: Verdict) -> Iterator[Change]:
+    """Yield the name that the host greets with, where it leads to the address; else the greeting is what is wrong."""
+    address, helo = verdict.fact("address"), verdict.fact("helo")
+    name = to_ascii(helo.name) or ""
+    if name in address.fit_names and not helo.forward.aliases and helo.forward.leads_to(address.ip):
+        yield Change(verdict.fact("ptr").answer.owner, "PTR", (name,), among="all")
 
 
 def _greeting(verdict: Verdict) -> Iterator[Change]:
@@ -107,7 +120,10 @@ def _reachable_reports(verdict: Verdict) -> Iterator[Change]:
 
     domain = verdict.fact("domain")
     published = verdict.fact("gathered")("tls_reporting", domain).published
-    kept = [one.uri for one, seen in verdict.fact("report_hosts").destinations if not deafness(one, seen)]
+    asked = verdict.fact("report_hosts").destinations
+    kept = [one.uri for one, seen in asked if not deafness(one, seen)]
+    if not kept and domain.name in [one.host for one, _ in asked]:
+        return
     if kept:
         yield Change(published.answer.owner, "TXT", (split(f"v=TLSRPTv1; rua={','.join(kept)}"),))
     else:
@@ -119,6 +135,7 @@ _HEALERS: Mapping[str, Healer] = {
     **healing_dmarc.HEALERS,
     "ptr.answers": _nothing,
     "ptr.dnssec-ok": _nothing,
+    "ptr.matches-helo": _named_as_greeted,
     "helo.exists": _greeting,
     "helo.resolves": _greeting,
     "dom.from-resolves": _exchangers,

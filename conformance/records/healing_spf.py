@@ -12,7 +12,7 @@ from conformance.reading.excerpt import listed, quoted
 from conformance.reading.spf import Term
 from conformance.reading.zonetext import split
 from conformance.records.bench import Verdict
-from conformance.records.change import Change
+from conformance.records.change import Change, printed
 
 _MOST_INLINED = 8
 """Networks of an include that are put in its place."""
@@ -33,6 +33,21 @@ def _own(verdict: Verdict) -> tuple[str, ...]:
     return tuple(records.mechanisms) if _root(verdict).name == records.domain.mail_from else ()
 
 
+def _exists(verdict: Verdict) -> Iterator[Change]:
+    """Yield what was meant as a record, where something was, else the record that is printed."""
+    root = _root(verdict)
+    if root.near_misses:
+        mended, lost = mending.spf_mended(root.near_misses[0][0])
+        yield _change(verdict, remedy.spf_authorising(mended, _own(verdict)), _lost(lost))
+    else:
+        yield from printed(verdict.result["fix"])
+
+
+def _lost(words: Iterable[str]) -> str:
+    left_out = listed(map(quoted, words))
+    return f"left out, since nobody can read it: {left_out}" if left_out else ""
+
+
 def _syntax(verdict: Verdict) -> Iterator[Change]:
     root = _root(verdict)
     # What went wrong between two strings is put right there: see spf.strings.
@@ -43,8 +58,7 @@ def _syntax(verdict: Verdict) -> Iterator[Change]:
         yield _change(verdict, text)
         return
     mended, lost = mending.spf_mended(text)
-    note = f"left out, since nobody can read it: {listed(map(quoted, lost))}" if lost else ""
-    yield _change(verdict, mended, note)
+    yield _change(verdict, mended, _lost(lost))
 
 
 def _without(choose: Callable[[Verdict, Look], object], *, own: bool = False) -> Callable[[Verdict], Iterator[Change]]:
@@ -171,6 +185,7 @@ def _greeting(verdict: Verdict) -> Iterator[Change]:
 
 
 HEALERS: Mapping[str, Callable[[Verdict], Iterable[Change]]] = {
+    "spf.exists": _exists,
     "spf.syntax": _syntax,
     "spf.include-ok": _without(_dead),
     "spf.no-loop": _without(_circular),
