@@ -68,7 +68,8 @@ def _report(fleet: Fleet, domain: Domain, settings: Settings, threshold: str, he
     bench = Bench(fleet, given, split(settings["profile"]) or ("common",))
     try:
         store, gather, dns = _facts(fleet, settings, held)
-        entries = Survey(domain, bench, gather, store, Level(threshold)).entries()
+        with bench:
+            entries = Survey(domain, bench, gather, store, Level(threshold)).entries()
     except (SnapshotError, UnknownProfile, UsageError, ValueError) as error:
         fail(str(error))
     return Report(domain.name, dns, entries)

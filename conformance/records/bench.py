@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -66,10 +67,11 @@ class Verdict:
         return Level(self.result["level"])
 
 
-class Bench:
-    """Judges the rules of one fleet under some profiles."""
+class Bench(ExitStack):
+    """Judges the rules of one fleet under some profiles. Facts of its verdicts can be asked for until it is left."""
 
     def __init__(self, fleet: Fleet, given: Sequence[str], default: Sequence[str]) -> None:
+        super().__init__()
         self.fleet = fleet
         self._given = given
         self._default = default
@@ -77,10 +79,8 @@ class Bench:
     def judge(self, store: Store, tasks: Iterable[Task]) -> list[Verdict]:
         """Judge all rules of some tasks by what a store holds."""
         gathered = Gathered(store, self.fleet)
-        try:
-            return [self._verdict(gathered, task, *one) for task in tasks for one in self._weighed(task)]
-        finally:
-            gathered.close()
+        self.callback(gathered.close)
+        return [self._verdict(gathered, task, *one) for task in tasks for one in self._weighed(task)]
 
     def wanted(self, tasks: Iterable[Task]) -> list[Wanted]:
         """Return the facts that the rules of some tasks judge, each once."""

@@ -99,8 +99,9 @@ def _sending_places(fleet: Fleet, domain: Domain) -> Iterator[Place]:
     yield Place(domain.mail_from, "MX", "where bounces go", source=_MX)
     policy = Place(f"_mta-sts.{domain.name}", "TXT", "MTA-STS", "STSv1", _POLICY.format(name=domain.name))
     yield policy
-    yield Place(f"mta-sts.{domain.name}", "A", "host of the MTA-STS policy", source=_WEB, beside=policy.key)
-    yield Place(f"mta-sts.{domain.name}", "AAAA", "")
+    if not domain.policy_host:
+        yield Place(f"mta-sts.{domain.name}", "A", "host of the MTA-STS policy", source=_WEB, beside=policy.key)
+        yield Place(f"mta-sts.{domain.name}", "AAAA", "")
     yield Place(f"_smtp._tls.{domain.name}", "TXT", "TLS reporting", "TLSRPTv1")
     for one in _addresses(fleet, domain):
         yield Place(one.reverse_name, "PTR", f"reverse name of {one.host}", source=_NAME)

@@ -171,6 +171,7 @@ class Served:
 
     fleet: Fleet
     resolver: str
+    bench: Bench
 
     def entries(self, name: str, level: Level = Level.SHOULD) -> tuple[Entry, ...]:
         return self.survey(name, level).entries()
@@ -183,11 +184,11 @@ class Served:
             gather(known, self.fleet, store, limits, Gathering(), lambda _: None)
 
         domain = self.fleet.catalogue[f"{name}.example"]
-        return Survey(domain, Bench(self.fleet, (), ("common",)), asked, Store(), level)
+        return Survey(domain, self.bench, asked, Store(), level)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the DNS of all cases, and read their inventory."""
     domains = {f"{one.name}.example": _filled(one.declared or {"dkim": [{"selector": "s"}]}, one.name) for one in CASES}
     for name in SILENT:
@@ -209,8 +210,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "113.0.203.in-addr.arpa.": f"{worlds.HEAD}1 PTR mx.example.net.\n",
     }
     faults = ["silent.example. drop subtree", "_dmarc.half-silent.example. TXT servfail"]
-    with serve_world(zones, faults=faults) as world:
-        yield Served(load((str(inventory),)), world.resolver)
+    with serve_world(zones, faults=faults) as served:
+        fleet = load((str(inventory),))
+        yield Served(fleet, served.resolver, Bench(fleet, (), ("common",)))
+
+
+@pytest.fixture
+def served(world: Served) -> Iterator[Served]:
+    """Give each test a bench of its own."""
+    with world.bench:
+        yield world
 
 
 def _filled(value: Any, name: str) -> Any:
