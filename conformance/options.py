@@ -158,6 +158,17 @@ OPTIONS: tuple[Option, ...] = (
         least=1,
         whole=True,
     ),
+    Option(
+        "dnssec",
+        "Who validates DNS answers: the resolver, whose AD bit is believed, or this run itself; default: what the "
+        "inventory says, or the resolver.",
+        choices=("resolver", "validate"),
+    ),
+    Option(
+        "trust-anchor",
+        "File of DS or DNSKEY records that validation begins with; default: those of the root zone.",
+        "FILE",
+    ),
     Option("dns-timeout", "Seconds to wait for a DNS answer.", "SECONDS", default=2.0, number=True, least=0.01),
     Option(
         "dns-retries",

@@ -286,6 +286,8 @@ class Run:
             dns_retries=int(settings["dns-retries"]),
             dns_rate=settings["dns-rate"],
             dns_paranoid=bool(settings["dns-paranoid"]),
+            dnssec=settings["dnssec"] or self.fleet.dnssec,
+            trust_anchor=settings["trust-anchor"] or "",
             authoritative=settings["authoritative"],
             authoritative_port=int(settings["authoritative-port"]),
             smtp_timeout=settings["smtp-timeout"],

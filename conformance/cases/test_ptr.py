@@ -104,10 +104,7 @@ def test_ptr_dnssec_ok(reverse_validity: Validity) -> None:
 
     Receivers that validate defer mail from an address whose reverse zone fails.
     """
-    answer = reverse_validity.answer
-    assert not reverse_validity.bogus, seen(
-        f"{answer.question}: {answer.rcode}, and an answer without validation (CD): bogus"
-    )
+    assert not reverse_validity.bogus, seen(reverse_validity.describe_bogus())
     if not reverse_validity.signed:
         raise NotApplicable(f"the reverse zone is not signed ({reverse_validity.describe()})")
 

@@ -15,6 +15,7 @@ from types import TracebackType
 import dns.resolver
 from dns.rdatatype import RdataType
 
+from conformance.facts.anchors import Anchors
 from conformance.facts.answer import CIRCLE, Answer, Status
 from conformance.facts.bounds import NEAR, Pace
 from conformance.facts.breaker import likely_zone
@@ -22,6 +23,7 @@ from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
 from conformance.facts.upstream import Call, Limits, Server, Upstream
+from conformance.facts.validation import Validator
 from conformance.facts.wire import Question, parse_type, show_name, shown_type
 
 __all__ = ["Resolver", "Server", "system_servers"]
@@ -38,8 +40,8 @@ def system_servers() -> tuple[Server, ...]:
     return tuple(Server(str(address)) for address in configured)
 
 
-_Key = tuple[str, int, bool]
-"""What :class:`Question` compares: name, type, and whether it is to be validated."""
+_Key = tuple[str, int, bool, bool]
+"""What :class:`Question` compares: name, type, whether it is to be validated, and whether proofs are wanted."""
 
 
 class _Flight:
@@ -72,7 +74,8 @@ class Resolver:
     included). ``in_flight`` is the largest number of questions under way to one server at once; how many of them there
     are follows from its delay. ``zone_of`` maps any name (presentation text in lower case without final dot, possibly
     hostile) to the zone it is served with. ``layers`` answer before the servers do. ``paranoid`` has all replies read
-    by dnspython, and what the reader of plain ones makes of them compared with that.
+    by dnspython, and what the reader of plain ones makes of them compared with that. With ``anchors`` answers are
+    validated here, and what the servers say of that does not count.
     Raises ValueError for limits that make no sense and for no server at all.
     """
 
@@ -87,6 +90,7 @@ class Resolver:
         zone_of: Callable[[str], str] | None = None,
         layers: Layers | None = None,
         paranoid: bool = False,
+        anchors: Anchors | None = None,
     ) -> None:
         if not servers:
             raise ValueError("no name server to ask")
@@ -101,6 +105,7 @@ class Resolver:
         self._steps: dict[_Key, Step] = {}
         self._flights: dict[_Key, _Flight] = {}
         self._closed = False
+        self._validator = Validator(anchors, self._try_servers) if anchors else None
 
     async def __aenter__(self) -> Resolver:
         return self
@@ -109,6 +114,8 @@ class Resolver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        if self._validator:
+            await self._validator.close()
         for flight in self._flights.values():
             if flight.call:
                 flight.call.cancel()
@@ -143,7 +150,7 @@ class Resolver:
         if self._closed:
             raise RuntimeError("the resolver is closed")
         kind = parse_type(rdtype)
-        key = canonical(name), int(kind), checking
+        key = canonical(name), int(kind), checking, False
         if (answer := self._answers.get(key)) is None:
             self._asked.add(key)
             answer = self._answers.setdefault(key, await self._answer(key[0], kind, checking))
@@ -174,7 +181,16 @@ class Resolver:
         return await self._layers.step(question, self._live_step) if self._layers else await self._live_step(question)
 
     async def _live_step(self, question: Question) -> Step:
-        """Put a question to the servers, once for all who wait for it; the last who no longer waits ends it."""
+        """Put a question to the servers, once for all who wait for it, and judge the answer where that is ours to do."""
+        if self._validator is None or not question.checking:
+            return await self._try_servers(question)
+        if (known := self._steps.get(question.key)) is None:
+            step = await self._try_servers(Question.proving(question.name, question.rdtype))
+            known = self._steps[question.key] = await self._validator.judged(step)
+        return known
+
+    async def _try_servers(self, question: Question) -> Step:
+        """Wait for the flight of a question; the last who no longer waits ends it."""
         if (known := self._steps.get(question.key)) is not None:
             return known
         flight = self._flights.get(question.key) or self._depart(question)

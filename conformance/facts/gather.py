@@ -57,6 +57,10 @@ class Limits:
     """Whether all replies are read by dnspython too."""
     smtp_timeout: float = 10.0
     smtp_sessions: int = 20
+    dnssec: str = "resolver"
+    """Who validates: ``resolver`` or, by the chain from the trust anchor, ``validate``."""
+    trust_anchor: str = ""
+    """File with trust anchors; empty: those of the root."""
     authoritative: bool = False
     """Whether authoritative name servers are asked as well, each by itself."""
     authoritative_port: int = 53
@@ -78,8 +82,8 @@ def gather(
 ) -> None:
     """Fill the store with all that the wanted facts ask for, and ``gathering`` with how.
 
-    An interrupt leaves what there is so far. Raises ValueError for limits that make no sense, for no resolver and for
-    overlays that cannot be read.
+    An interrupt leaves what there is so far. Raises ValueError for limits that make no sense, for no resolver, and for
+    overlays and trust anchors that cannot be read.
     """
     gathering.gathered, gathering.probe = _now(), limits.probe
     gathering.overlays = limits.overlays
@@ -110,6 +114,7 @@ async def _gather(
         zone_of=zone_of,
         layers=load(limits.overlays),
         paranoid=limits.dns_paranoid,
+        anchors=_anchors(limits, gathering),
     )
     async with resolver, contextlib.AsyncExitStack() as ends:
         dials = limits.probe != "none" and any(one.dials for one in wanted)
@@ -163,6 +168,18 @@ async def _trier(
         resolve=_resolving(resolver),
     ) as trier:
         yield trier
+
+
+def _anchors(limits: Limits, gathering: Gathering) -> Any:
+    """Return what validation begins with, None where the resolver validates. Raises ValueError."""
+    if limits.dnssec != "validate":
+        return None
+    from conformance.facts.anchors import load
+
+    anchors = load(limits.trust_anchor)
+    zones = ", ".join(str(zone) for zone in anchors)
+    gathering.notes.append(f"this run validated DNS answers itself, from trust anchors of {zones}")
+    return anchors
 
 
 def _authorities(limits: Limits) -> Any:

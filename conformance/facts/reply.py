@@ -33,6 +33,8 @@ class Step:
     answer: Answer
     chain: tuple[Name, ...] = ()
     onward: bool = False
+    proof: Message | None = None
+    """The whole reply to a question that asked for proofs."""
 
     @property
     def usable(self) -> bool:
@@ -60,6 +62,11 @@ class Origin:
 
 def understand(reply: Message, question: Question, origin: Origin) -> Step:
     """Read the reply to a question (RFC 1034 section 4.3.2, RFC 2308 section 2)."""
+    step = _understand(reply, question, origin)
+    return replace(step, proof=reply) if question.proof else step
+
+
+def _understand(reply: Message, question: Question, origin: Origin) -> Step:
     links = _links(reply, question)
     chain = tuple(_target(link) for link in links)
     last = chain[-1] if chain else question.name

@@ -171,7 +171,8 @@ class Upstream:
 
     def _read(self, call: Call, data: bytes, delay: float) -> Step | None:
         """Return what a plain reply of a resolver says."""
-        reply = read_plain(data, call.wire) if self._inquirer.recursion else None
+        plain = self._inquirer.recursion and not call.question.proof
+        reply = read_plain(data, call.wire) if plain else None
         if reply is None:
             return None
         ms = round(delay * 1000, 3)

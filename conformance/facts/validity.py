@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker
+from conformance.facts.validation import BOGUS
 from conformance.facts.zone import zone_place
 from conformance.fleet.model import Address, Domain
 from conformance.outcome import Undetermined
@@ -25,10 +26,13 @@ class Validity:
 
     @property
     def bogus(self) -> bool:
-        """Whether a resolver withholds what it would answer without validation. Raises Undetermined.
+        """Whether a resolver withholds what it would answer without validation, or its answer is not what was signed.
 
         SERVFAIL alone has many causes; only the answer to the same question with CD tells (RFC 4035 section 3.2.2).
+        Raises Undetermined.
         """
+        if self.answer.rcode == BOGUS:
+            return True
         if self.answer.rcode == "SERVFAIL" and self.unchecked and self.unchecked.status is not Status.UNDETERMINED:
             return True
         self.answer.known()
@@ -48,6 +52,12 @@ class Validity:
             text = f"{self.ds.question} is there, but {who} does not validate: its answers lack AD"
             raise Undetermined(text, cause=f"{who} does not validate")
         return False
+
+    def describe_bogus(self) -> str:
+        """Return what was seen of what is bogus."""
+        if self.answer.rcode == BOGUS:
+            return f"{self.answer.question}: {self.answer.error}"
+        return f"{self.answer.question}: {self.answer.rcode}, and an answer without validation (CD): bogus"
 
     def describe(self) -> str:
         """Return what was seen of a zone that is not protected."""

@@ -32,24 +32,34 @@ _COUNTS = bytes.fromhex("0001 0000 0000 0001")
 """The number of records in each section: one question, and the OPT record."""
 _EDNS = bytes.fromhex("00 0029") + PAYLOAD.to_bytes(2, "big") + bytes(6)
 """The OPT record of a query (RFC 6891 section 6.1.2)."""
+_EDNS_PROVING = _EDNS[:7] + int(dns.flags.DO).to_bytes(2, "big") + bytes(2)
 
 
 class Question:
     """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot.
 
-    ``checking`` says that the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2).
+    ``checking`` says that the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2). ``proof`` asks
+    for signatures and proofs as well (RFC 3225).
     """
 
-    __slots__ = ("_name", "_plain", "checking", "key", "rdtype", "text")
+    __slots__ = ("_name", "_plain", "checking", "key", "proof", "rdtype", "text")
 
     def __init__(
-        self, text: str, rdtype: RdataType, name: Name | None = None, *, checking: bool = True, plain: bool = False
+        self,
+        text: str,
+        rdtype: RdataType,
+        name: Name | None = None,
+        *,
+        checking: bool = True,
+        proof: bool = False,
+        plain: bool = False,
     ) -> None:
         self.text = text
         self.rdtype = rdtype
         self.checking = checking
+        self.proof = proof
         # Numbers and text are hashed much faster than objects of our own or of an enumeration.
-        self.key = text, int(rdtype), checking
+        self.key = text, int(rdtype), checking, proof
         self._name = name
         self._plain = plain
 
@@ -64,6 +74,11 @@ class Question:
         if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text):
             return cls(text, rdtype, checking=checking, plain=True)
         return cls.of(parse_name(text), rdtype, checking=checking)
+
+    @classmethod
+    def proving(cls, name: Name, rdtype: RdataType) -> Question:
+        """Return the question for records together with what proves them, whatever the resolver thinks of that."""
+        return cls(show_name(name).lower(), rdtype, name, checking=False, proof=True)
 
     @property
     def name(self) -> Name:
@@ -164,16 +179,17 @@ def _head(checking: bool, recursion: bool) -> bytes:
 
 
 @cache
-def _tail(rdtype: int) -> bytes:
+def _tail(rdtype: int, proof: bool) -> bytes:
     """Return what stands after the name in a query: type, class and the OPT record."""
-    return rdtype.to_bytes(2, "big") + b"\0\1" + _EDNS
+    return rdtype.to_bytes(2, "big") + b"\0\1" + (_EDNS_PROVING if proof else _EDNS)
 
 
 def make_query(question: Question, *, edns: bool, recursion: bool = True, number: int = 0) -> Message:
     """Build a query with an id, that asks for recursion and for the AD bit (RFC 6840 section 5.7), or for neither."""
     asked, flags = (question.name, question.rdtype), _flags(question.checking, recursion)
     if edns:
-        return dns.message.make_query(*asked, flags=flags, id=number, use_edns=0, payload=PAYLOAD)
+        want = int(dns.flags.DO) if question.proof else 0
+        return dns.message.make_query(*asked, flags=flags, id=number, use_edns=0, ednsflags=want, payload=PAYLOAD)
     return dns.message.make_query(*asked, flags=flags, id=number, use_edns=False)
 
 
@@ -184,7 +200,7 @@ def encode_query(question: Question, *, recursion: bool = True) -> bytes:
         name = b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
     else:
         name = question.name.canonicalize().to_wire() or b""
-    return b"".join((_head(question.checking, recursion), name, _tail(question.key[1])))
+    return b"".join((_head(question.checking, recursion), name, _tail(question.key[1], question.proof)))
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:

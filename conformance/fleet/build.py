@@ -40,6 +40,7 @@ def build(answer: Answer, *, secrets: bool, sources: Sequence[str], warnings: Se
         mtas=mtas,
         domains=builder.catalogue.finished(),
         lab=builder.lab,
+        dnssec=builder.dnssec or "resolver",
         out_of_scope=tuple(builder.out_of_scope),
         warnings=(*warnings, *builder.reader.warnings),
         sources=tuple(sources),
@@ -59,6 +60,7 @@ class _Builder:
     out_of_scope: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     lab: str | None = None
+    dnssec: str | None = None
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.problems, secrets=self.secrets, locked=bool(self.answer.locked))
@@ -79,7 +81,8 @@ class _Builder:
         if not names.is_host_name(host.name):
             text = "holds more than letters, digits, '.', '-' and '_'"
             self.problems.add(f"host name '{host.name}'", text, host.origin)
-        self._note_lab(host)
+        self.lab = self._agreed(host, "lab", self.lab)
+        self.dnssec = self._agreed(host, "dnssec", self.dnssec)
 
     def emptiness(self) -> Problem:
         """Return why there is nothing to check."""
@@ -213,11 +216,11 @@ class _Builder:
     def _probe(self, host: Host) -> Probing:
         return Probing(**dict(self.reader.get(host, "mailconform_probe")))
 
-    def _note_lab(self, host: Host) -> None:
-        lab = self.reader.get(host, "mailconform_lab")
-        if lab and self.lab not in (None, lab):
-            origin: Origin | None = host.variables["mailconform_lab"].origin()
-            self.problems.add(
-                "mailconform_lab", f"is {lab}, but {self.lab} for other hosts", origin, "a run has one lab"
-            )
-        self.lab = self.lab or lab
+    def _agreed(self, host: Host, name: str, before: str | None) -> str | None:
+        """Return what a variable is for the whole run, and note a host for which it is something else."""
+        variable = f"mailconform_{name}"
+        value: str | None = self.reader.get(host, variable)
+        if value and before not in (None, value):
+            origin: Origin | None = host.variables[variable].origin()
+            self.problems.add(variable, f"is {value}, but {before} for other hosts", origin, f"a run has one {name}")
+        return before or value

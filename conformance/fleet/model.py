@@ -361,6 +361,8 @@ class Fleet:
     mtas: tuple[Mta, ...]
     domains: tuple[Domain, ...] = ()
     lab: str | None = None
+    dnssec: str = "resolver"
+    """Who validates DNS answers: resolver, or validate for the run itself."""
     out_of_scope: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()

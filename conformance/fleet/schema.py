@@ -189,6 +189,9 @@ class Variables(BaseModel):
     probe: ProbeEntry = ProbeEntry.model_validate({})
     treat_as_public: Networks = Field([], description="Special networks that are public here.")
     dnsbl: Blocklists = Field([], description="DNS lists that may be asked; none: nobody is asked.")
+    dnssec: Literal["resolver", "validate"] | None = Field(
+        None, description="Who validates DNS answers: the resolver, or the run itself."
+    )
     lab: Word | None = Field(None, description="This inventory is a lab: embedded.")
     enabled: bool = Field(True, description="False: not judged, and listed as out of scope.")
     ipv6: Literal["none"] | None = Field(None, description="The host sends over IPv4 only.")
