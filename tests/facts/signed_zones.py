@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from dns.name import Name
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
-from dns_server import Asked
+from dns_server import Asked, asking
+
+from conformance.facts.answer import Answer, Status
 
 DAY = 86400
 HEAD = "$TTL 300\n@ SOA ns hostmaster 1 7200 3600 86400 300\n@ NS ns\n"
+MAIL = """
+@         MX   10 mail
+mail      A    203.0.113.1
+mail      TXT  "text"
+alias     CNAME mail
+away      CNAME mail.other.test.
+dangling  CNAME gone.example.test.
+*.wild    A    203.0.113.2
+closer.wild TXT "text"
+a.b       A    203.0.113.3
+"""
+SECURE, INSECURE = "secure", "insecure"
+
 DENIALS = {RdataType.NSEC, RdataType.NSEC3}
 
 
@@ -198,3 +214,33 @@ def _bare(zone: dns.zone.Zone) -> str:
             if records.rdtype not in made:
                 lines.append(records.to_text(owner))
     return "\n".join(lines) + "\n"
+
+
+def tree(**changes: str) -> Tree:
+    """Return a root with test, example.test and other.test, all signed, and plain.test, which is not."""
+    found = Tree(test="", example__test=MAIL, other__test="mail A 203.0.113.9", plain__test="mail A 203.0.113.8")
+    found["plain.test."].keys = []
+    for key, text in changes.items():
+        found[key.replace("__", ".")].text = text
+    return found
+
+
+def answers(
+    served: Tree, *questions: str, handler: Callable[[Asked], Any] | None = None, trust: Any = None, **options: Any
+) -> list[Answer]:
+    """Return what comes of some questions, ``NAME TYPE``, all asked at once."""
+
+    async def run() -> list[Answer]:
+        known = served.anchors if trust is None else trust
+        async with asking(handler or served, anchors=known, **options) as (_, resolver):
+            return await asyncio.gather(*(resolver.ask(*one.split()) for one in questions))
+
+    return asyncio.run(run())
+
+
+def said(answer: Answer) -> str:
+    """Return an answer in a few words."""
+    if answer.status is Status.UNDETERMINED:
+        return answer.rcode
+    protected = SECURE if answer.authenticated else INSECURE
+    return f"{protected} {answer.status.value}" + (f" {answer.rcode}" if answer.status is Status.ABSENT else "")

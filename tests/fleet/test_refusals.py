@@ -258,3 +258,14 @@ def is_gone(pid: int) -> bool:
 
 def test_a_problem_prints_on_one_line() -> None:
     assert str(Problem("a\nb\x1b\udc80", hint="c")) == "a\\nb\\x1b\\udc80 (c)"
+
+
+def test_a_run_validates_in_one_way(tree: Tree) -> None:
+    tree({"a.ini": f"{GOOD.strip()} mailconform_dnssec=validate mailconform_role=relay\nmx2 mailconform_role=relay\n"})
+    assert load(["a.ini"]).dnssec == "validate"
+    tree({"b.ini": "mx1 mailconform_role=relay\n"})
+    assert load(["b.ini"]).dnssec == "resolver"
+    tree({"c.ini": "mx1 mailconform_dnssec=validate\nmx2 mailconform_dnssec=resolver\n[relay]\nmx1\nmx2\n"})
+    assert "mailconform_dnssec is resolver, but validate for other hosts" in str(refused("c.ini"))
+    tree({"d.ini": "mx1 mailconform_dnssec=always mailconform_role=relay\n"})
+    assert "one of resolver, validate" in str(refused("d.ini"))
