@@ -181,7 +181,7 @@ class Resolver:
         return await self._layers.step(question, self._live_step) if self._layers else await self._live_step(question)
 
     async def _live_step(self, question: Question) -> Step:
-        """Put a question to the servers, once for all who wait for it, and judge the answer where that is ours to do."""
+        """Put a question to the servers, once for all who wait for it, and judge the answer where that is ours."""
         if self._validator is None or not question.checking:
             return await self._try_servers(question)
         if (known := self._steps.get(question.key)) is None:
