@@ -27,6 +27,10 @@ key.
 
 A wildcard certificate of the probe domain covers one label alone (RFC 9525 section 6.3).
 """
+ELSEWHERE = "elsewhere.mismatch"
+"""Label of an exchange that nobody has, and that the certificate does not cover: some hosts, such as Postfix, compare
+the names in the certificate with the policy, and not that of the exchange.
+"""
 _KEPT = 16
 _MOST_HOST = 253
 
@@ -52,13 +56,13 @@ class PolicyDomain:
 
 DOMAINS: Mapping[str, PolicyDomain] = {
     "sts-enforce": PolicyDomain("an enforced policy that all agrees with"),
-    "sts-unlisted": PolicyDomain("an enforced policy that lists another exchange", listed="elsewhere"),
+    "sts-unlisted": PolicyDomain("an enforced policy that lists another exchange", listed=ELSEWHERE),
     "sts-mismatch": PolicyDomain("an enforced policy with a certificate for another name", exchange=MISMATCH),
     "sts-plain": PolicyDomain("an enforced policy without STARTTLS", exchange=PLAIN),
     "sts-dane": PolicyDomain("an enforced policy, and TLSA records for another key", exchange=DANE),
-    "sts-testing": PolicyDomain("a policy in testing that lists another exchange", "testing", listed="elsewhere"),
-    "sts-missing": PolicyDomain("a TXT record without a policy", listed="elsewhere", status=HTTPStatus.NOT_FOUND),
-    "sts-redirect": PolicyDomain("a policy behind a redirect", listed="elsewhere", status=HTTPStatus.FOUND),
+    "sts-testing": PolicyDomain("a policy in testing that lists another exchange", "testing", listed=ELSEWHERE),
+    "sts-missing": PolicyDomain("a TXT record without a policy", listed=ELSEWHERE, status=HTTPStatus.NOT_FOUND),
+    "sts-redirect": PolicyDomain("a policy behind a redirect", listed=ELSEWHERE, status=HTTPStatus.FOUND),
 }
 """Policy domains by their label below the probe domain, which is the name of their route too."""
 

@@ -25,7 +25,7 @@ from conformance.receiver.sts import Policies
 from tests.receiver.site import DOMAIN
 
 ADDRESS = "127.0.7.40"
-ELSEWHERE = (f"elsewhere.{DOMAIN}",)
+ELSEWHERE = (f"elsewhere.mismatch.{DOMAIN}",)
 
 
 def lookup(receiver: Ephemeral) -> Lookup:

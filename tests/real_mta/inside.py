@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Address
 from pathlib import Path
 
@@ -65,8 +67,20 @@ all:
 
 def main(folder: Path, options: list[str]) -> int:
     """Judge. Returns mailconform's exit status."""
+    with standing(folder), postfix.running(folder):
+        return judge(folder, options)
+
+
+@contextmanager
+def standing(
+    folder: Path, more: str = "", nameserver: str = postfix.NAMESERVER, inventory: str = INVENTORY
+) -> Iterator[trustme.CA]:
+    """Enter the network, with a name server in it and a configuration of Postfix; see :func:`postfix.write`.
+
+    Gives the authority whose certificates are trusted in it.
+    """
     public = postfix.key(folder)
-    postfix.write(folder)
+    postfix.write(folder, more, nameserver)
     zones = folder / "zones"
     zones.mkdir()
     for origin, text in ZONES.items():
@@ -74,7 +88,7 @@ def main(folder: Path, options: list[str]) -> int:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     authority.issue_cert(postfix.HOST).private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-    (folder / "hosts.yml").write_text(INVENTORY)
+    (folder / "hosts.yml").write_text(inventory)
     v6 = tuple(IPv6Address(one) for one in postfix.ADDRESSES if ":" in one)
     namespace.enter(namespace.Network((IPv4Network("203.0.113.0/24"),), v6))
     # Postfix takes for its own only what an interface has.
@@ -84,17 +98,16 @@ def main(folder: Path, options: list[str]) -> int:
     names = subprocess.Popen([*serve, stub, *map(str, sorted(zones.glob("*.zone")))])
     try:
         time.sleep(0.5)
-        with postfix.running(folder):
-            return judge(folder, options)
+        yield authority
     finally:
         names.terminate()
         names.wait(10)
 
 
-def judge(folder: Path, options: list[str]) -> int:
+def judge(folder: Path, options: list[str], nameserver: str = postfix.NAMESERVER) -> int:
     """Run mailconform against the Postfix that runs."""
     command = [sys.executable, "-m", "conformance.cli", "run", f"--inventory={folder / 'hosts.yml'}"]
-    command += [f"--resolver={postfix.NAMESERVER}", f"--report-dir={folder / 'report'}", *options]
+    command += [f"--resolver={nameserver}", f"--report-dir={folder / 'report'}", *options]
     environ = {**os.environ, "SSL_CERT_FILE": str(folder / "ca.pem")}
     return subprocess.run(command, check=False, timeout=300, env=environ).returncode
 

@@ -100,11 +100,11 @@ OversignHeaders From
 """
 
 
-def missing() -> str:
-    """Return why no Postfix can be tried here, nothing when one can."""
+def missing(*more: str) -> str:
+    """Return why no Postfix can be tried here, and no other programs; nothing when all can."""
     if os.geteuid():
         return "only root can start a Postfix of its own"
-    lacking = [name for name in ("postfix", "opendkim", "unshare", "mount", "ip") if not shutil.which(name)]
+    lacking = [name for name in ("postfix", "opendkim", "unshare", "mount", "ip", *more) if not shutil.which(name)]
     return f"not installed: {', '.join(lacking)}" if lacking else ""
 
 
@@ -117,19 +117,22 @@ def key(folder: Path) -> str:
     return base64.b64encode(public).decode()
 
 
-def write(folder: Path) -> None:
-    """Write the configuration, and have programs that look into /etc find it there and nowhere else."""
+def write(folder: Path, more: str = "", nameserver: str = NAMESERVER) -> None:
+    """Write the configuration, and have programs that look into /etc find it there and nowhere else.
+
+    ``more`` is what is added to main.cf, ``nameserver`` what resolves names, and may say that it has validated them.
+    """
     (folder / "etc").mkdir()
     for name in ("spool", "data"):
         (folder / name).mkdir()
     v4, v6 = ADDRESSES
     text = MAIN.format(host=HOST, addresses=" ".join(ADDRESSES), folder=folder, v4=v4, v6=v6)
-    (folder / "etc" / "main.cf").write_text(text)
+    (folder / "etc" / "main.cf").write_text(text + more)
     (folder / "etc" / "master.cf").write_text(SERVICES)
     for name in ("dynamicmaps.cf", "postfix-files"):
         if (shipped := Path("/etc/postfix") / name).exists():
             shutil.copy(shipped, folder / "etc" / name)
-    (folder / "resolv.conf").write_text(f"nameserver {NAMESERVER}\noptions timeout:2 attempts:2\n")
+    (folder / "resolv.conf").write_text(f"nameserver {nameserver}\noptions timeout:2 attempts:2 trust-ad\n")
     (folder / "hosts").write_text("127.0.0.1 localhost\n")
     (folder / "opendkim.conf").write_text(SIGNING.format(folder=folder))
     (folder / "internal").write_text("0.0.0.0/0\n::/0\n")
