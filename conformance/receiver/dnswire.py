@@ -43,8 +43,8 @@ class Result:
     answer: list[dns.rrset.RRset] = field(default_factory=list)
     authority: list[dns.rrset.RRset] = field(default_factory=list)
     additional: list[dns.rrset.RRset] = field(default_factory=list)
-    proof: list[dns.rrset.RRset] = field(default_factory=list)
-    """What proves that something is not there, in a signed zone: for clients that ask for it."""
+    denied: list[tuple[dns.name.Name, tuple[str, ...] | None]] = field(default_factory=list)
+    """Names of which something is not there, each with the types that it has; None: there is no such name."""
     names: list[dns.name.Name] = field(default_factory=list)
 
 

@@ -67,8 +67,9 @@ class Names:
         question = query.question[0]
         result = dnswire.refused(query) or self._resolve(question.name, question.rdtype)
         if self._signer and result.authoritative and dnswire.asks_for_signatures(query):
+            proof = [one for name, types in result.denied for one in self._signer.denial(name, types, self._site.ttl)]
             result.answer = self._signer.signed(result.answer)
-            result.authority = self._signer.signed((*result.authority, *result.proof))
+            result.authority = self._signer.signed((*result.authority, *proof))
         return Reply(dnswire.encode(query, result, transport))
 
     def _resolve(self, name: dns.name.Name, rdtype: int) -> Result:
@@ -86,8 +87,7 @@ class Names:
         if found is None:
             result.rcode = dns.rcode.NXDOMAIN
             result.authority.append(self.soa)
-            if self._signer:
-                result.proof += self._signer.no_such_name(name, self._site.ttl)
+            result.denied.append((name, None))
             return None
         ttl, records = found
         wanted = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
@@ -97,14 +97,13 @@ class Names:
         elif data := records.get(wanted):
             result.answer.append(_rrset(name, ttl, wanted, data))
         elif rdtype == dns.rdatatype.NSEC and self._signer:
-            result.answer.append(self._signer.no_such_type(name, records, self._site.ttl))
+            result.answer += self._signer.denial(name, tuple(records), self._site.ttl)
         elif alias := records.get("CNAME"):
             result.answer.append(_rrset(name, ttl, "CNAME", alias))
             return dns.name.from_text(alias[0])
         else:
             result.authority.append(self.soa)
-            if self._signer:
-                result.proof.append(self._signer.no_such_type(name, records, self._site.ttl))
+            result.denied.append((name, tuple(records)))
         return None
 
     def _records(self, name: dns.name.Name) -> tuple[int, Records] | None:

@@ -12,6 +12,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+from dns.rdtypes.ANY.NSEC import NSEC, Bitmap
 
 from conformance.receiver.zonekey import ZoneKey
 
@@ -44,27 +45,20 @@ class Signer:
         signature = self._signature(rrset.name, rrset.ttl, tuple(rrset), day)
         return dns.rrset.from_rdata(rrset.name, rrset.ttl, signature)
 
-    def no_such_name(self, name: dns.name.Name, ttl: int) -> list[dns.rrset.RRset]:
-        """Return the proof that neither a name nor a wildcard for it is there (RFC 4035 section 3.1.3.2).
+    def denial(self, name: dns.name.Name, types: Iterable[str] | None, ttl: int) -> list[dns.rrset.RRset]:
+        """Return the NSEC records that prove that a name has these types alone; None: that there is no such name.
 
-        It takes the name above for one that is, which proves the same and tells nobody what else the zone holds.
+        For the latter the name above counts as one that is there, and a wildcard below it is denied too (RFC 4035
+        section 3.1.3.2): that proves the same, and tells nobody what else the zone holds.
         """
+        if types is not None:
+            return [_nsec(name, name.successor(self._origin), ttl, types)]
         # In small letters, which are what names are ordered by.
         asked = name.canonicalize()
         names = dict.fromkeys((asked, _WILD.concatenate(asked.parent())))
-        return [self._denial(one.predecessor(self._origin, False), one, False, ttl, ()) for one in names]
-
-    def no_such_type(self, name: dns.name.Name, types: Iterable[str], ttl: int) -> dns.rrset.RRset:
-        """Return the record that says which types a name has (RFC 4035 section 3.1.3.1)."""
-        return self._denial(name, name, True, ttl, types)
-
-    def _denial(
-        self, owner: dns.name.Name, name: dns.name.Name, below: bool, ttl: int, types: Iterable[str]
-    ) -> dns.rrset.RRset:
-        """Return an NSEC record that ends right behind a name; ``below``: before all that is below it."""
-        following = name.successor(self._origin, below)
-        data = " ".join((following.to_text(), *types, *_ALWAYS))
-        return dns.rrset.from_text(owner, ttl, dns.rdataclass.IN, dns.rdatatype.NSEC, data)
+        return [
+            _nsec(one.predecessor(self._origin, False), one.successor(self._origin, False), ttl, ()) for one in names
+        ]
 
     def _signed(
         self,
@@ -82,3 +76,9 @@ class Signer:
             inception=begun - EARLIER,
             expiration=begun + _ANEW + VALID,
         )
+
+
+def _nsec(owner: dns.name.Name, following: dns.name.Name, ttl: int, types: Iterable[str]) -> dns.rrset.RRset:
+    known = [dns.rdatatype.from_text(one) for one in (*types, *_ALWAYS)]
+    data = NSEC(dns.rdataclass.IN, dns.rdatatype.NSEC, following, Bitmap.from_rdtypes(known))
+    return dns.rrset.from_rdata(owner, ttl, data)
