@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from conformance.facts.greeted import MailFrom
     from conformance.facts.manners import Manners
     from conformance.facts.outcomes import Outcomes
+    from conformance.facts.required import Required
 
 
 @check(
@@ -228,3 +229,25 @@ def test_smtp_no_dup_on_slow_dot(slow_end: Outcomes) -> None:
     """
     copies = slow_end.copies
     assert not copies, seen(listed(copies, 3))
+
+
+@check(
+    "RFC8689 4.2: must",
+    fix=(
+        "Send a message with REQUIRETLS inside TLS and with the parameter alone, and bounce it with 5.7.30 where the "
+        "receiver does not offer it; or offer no REQUIRETLS, and leave requiretls out of mailconform_tls_policies."
+    ),
+)
+def test_smtp_requiretls(required_tls: Required, optional_tls: Required) -> None:
+    """REQUIRETLS is honoured by a host that claims it, and so is TLS-Required: No.
+
+    Whoever asks for it would rather have the message back than have it read on the way.
+    """
+    exposed = required_tls.exposed
+    assert not exposed, seen(listed(exposed, 2))
+    withheld = optional_tls.withheld
+    assert not withheld, seen(
+        listed(withheld, 2),
+        fix="Leave policies that ask for TLS aside where the header says TLS-Required: No.",
+        aspect="optional",
+    )

@@ -12,6 +12,7 @@ from conformance.facts.manners import Manners
 from conformance.facts.outcomes import Outcomes
 from conformance.facts.patience import Patience
 from conformance.facts.policies import Policies
+from conformance.facts.required import Required
 from conformance.facts.routes import Routes
 from conformance.facts.tried import Tried
 
@@ -105,6 +106,12 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "keys_before_policies": Behaviour(
         Dane, "What TLSA records count for beside an MTA-STS policy.", ("sts-dane", "dane-another-key")
     ),
+    "required_tls": Behaviour(
+        Required,
+        "What is made of messages that ask for TLS, or for none.",
+        ("accept", "requiretls", "requiretls-missing", "requiretls-clear"),
+    ),
+    "optional_tls": Behaviour(Required, "What is made of messages that say TLS-Required: No.", ("tls-optional",)),
     "client_certificate": Behaviour(Handshakes, "What asking for a client certificate leads to.", ("tls-client-cert",)),
 }
 """Views by the names of their fixtures."""

@@ -65,6 +65,7 @@ def compose(order: Order) -> bytes:
         ("Message-ID", f"<{order.tokens[0]}@{order.author.rpartition('@')[2]}>"),
         *([("Reply-To", f"<prüfung-{order.author.lstrip('.')}>")] if order.recipe.body == "utf8-address" else ()),
         ("Auto-Submitted", "auto-generated"),
+        *([("TLS-Required", "No")] if order.recipe.body == "tls-optional" else ()),
         (RUN, order.run),
         (TRIAL, f"{order.stream.id} {order.trial}"),
         ("MIME-Version", "1.0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.facts.attempts import first_course, spelled
+from conformance.facts.attempts import arrival, first_course, spelled
 from conformance.facts.delivery import nothing_came
 from conformance.facts.outcomes import undelivered
 from conformance.facts.trial import Trial
@@ -38,17 +38,15 @@ class Policies(Tried):
         trial = self[name]
         if trial.accepted:
             return [_against(trial, trial.accepted[0][0])]
-        way, arrival = first_course(trial), self._arrival()
-        if not way.given_up and way.waited < max(_MEANWHILE, 2 * arrival):
-            raise nothing_came(trial)
+        await_none(trial, arrival(self.seen(_CONTROL)))
         return []
 
-    def _arrival(self) -> float:
-        """Seconds in which mail came where the policy allows it. Raises Undetermined when it did not."""
-        trial = self.seen(_CONTROL)
-        if not trial.accepted:
-            raise nothing_came(trial)
-        return max(0.0, first_course(trial).attempts[0].begun)
+
+def await_none(trial: Trial, arrival: float) -> None:
+    """Raise Undetermined where mail that did not come may still come; other mail came ``arrival`` seconds later."""
+    way = first_course(trial)
+    if not way.given_up and way.waited < max(_MEANWHILE, 2 * arrival):
+        raise nothing_came(trial)
 
 
 def _against(trial: Trial, capture: Capture) -> str:

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +49,8 @@ class Handed:
     reply: str = ""
     sender_refused: bool = False
     """Whether it was refused for its envelope sender, before anything could have been sent on."""
+    lacking: str = ""
+    """The extension that the message needs and the host does not offer."""
 
 
 def password_of(door: Submission) -> str:
@@ -177,7 +179,7 @@ class Submitter:
             await client.login(door.username, password)
         options, lacking = _options(client, order)
         if lacking:
-            return Handed(Taken.FAILED, f"{door.server} port {door.port} does not offer {lacking}")
+            return Handed(Taken.FAILED, f"{door.server} port {door.port} does not offer {lacking}", lacking=lacking)
         try:
             await client.mail(order.sender, options=options)
             for recipient in order.recipients:
@@ -202,14 +204,23 @@ class Submitter:
         return f"{reply.code} {reply.message}"
 
 
+_NEEDED: Mapping[str, tuple[str, list[str]]] = {
+    "eight-bit": ("8BITMIME", ["BODY=8BITMIME"]),
+    "utf8-address": ("SMTPUTF8", ["SMTPUTF8"]),
+    "requiretls": ("REQUIRETLS", ["REQUIRETLS"]),
+    # The field alone asks for nothing: who offers the extension is who handles it.
+    "tls-optional": ("REQUIRETLS", []),
+}
+"""The extension and the parameters of MAIL that a body needs."""
+
+
 def _options(client: aiosmtplib.SMTP, order: Order) -> tuple[list[str], str]:
     """Return the parameters of MAIL that a message needs, and the extension for one that is not offered."""
-    needed = {"eight-bit": ("8BITMIME", "BODY=8BITMIME"), "utf8-address": ("SMTPUTF8", "SMTPUTF8")}
-    extension, parameter = needed.get(order.recipe.body, ("", ""))
+    extension, parameters = _NEEDED.get(order.recipe.body, ("", []))
     if not extension:
         return [], ""
     more = ["BODY=8BITMIME"] if extension == "SMTPUTF8" and client.supports_extension("8BITMIME") else []
-    return [parameter, *more], "" if client.supports_extension(extension) else extension
+    return [*parameters, *more], "" if client.supports_extension(extension) else extension
 
 
 def _of_sender(error: aiosmtplib.SMTPResponseException) -> bool:

@@ -48,6 +48,8 @@ class Letter:
     """The message as it was handed over, as Latin-1; empty where the host wrote it itself."""
     queue: str = ""
     """What the host's queue said of it at the end, where it was asked."""
+    lacking: str = ""
+    """The SMTP extension that it needs, and that the host does not offer to those who submit."""
     return_token: str = ""
     """The token in ``sender`` where that is an address at the receiver, to which bounces come."""
 

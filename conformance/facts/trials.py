@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from conformance.facts.trial import Trial
 from conformance.receiver.capture import Ended
 
+REQUIRETLS = "requiretls"
 MANY = 12
 """Sessions of one trial after which nothing new is to be expected."""
 
@@ -18,7 +19,8 @@ class Recipe:
 
     ``scenario`` and ``route`` name what the receiver does (:mod:`conformance.receiver`). ``body`` names the text that
     is handed over where mailconform writes it: ``plain``, ``eight-bit``, ``long-lines``, ``dots``, ``smuggling``,
-    ``large``, ``bcc``, ``utf8-address``. ``again`` says that a second letter follows once a session has brought the
+    ``large``, ``bcc``, ``utf8-address``, ``requiretls`` (MAIL asks for it), ``tls-optional`` (TLS-Required: No in the
+    header). ``again`` says that a second letter follows once a session has brought the
     first, whether that was taken or not. Enough has been seen (:func:`enough`) when every recipient has been taken,
     after ``attempts`` sessions, and after ``wait`` seconds at the latest.
     """
@@ -40,7 +42,10 @@ class Recipe:
     attempts: int = MANY
     wait: float = 60.0
     claims: tuple[str, ...] = ()
-    """The policies that the host has to be declared to enforce (``mailconform_tls_policies``)."""
+    """The policies that the host has to be declared to enforce (``mailconform_tls_policies``).
+
+    That it handles ``requiretls`` may be said by its submission, too, which then offers it (RFC 8689 section 4.3).
+    """
     host_writes: bool = True
     """Whether a stream whose messages are written by the host itself can do it."""
 
@@ -73,6 +78,12 @@ def _policy(about: str, route: str) -> Recipe:
 
 def _dane(about: str, route: str, scenario: str = "accept", *others: str) -> Recipe:
     return Recipe(about, scenario, route, sender="receiver", wait=180, claims=("dane", *others))
+
+
+def _required(about: str, body: str = "requiretls", scenario: str = "accept", route: str = "plain") -> Recipe:
+    return Recipe(
+        about, scenario, route, body=body, sender="receiver", wait=180, claims=(REQUIRETLS,), host_writes=False
+    )
 
 
 def _route(about: str, route: str, wait: float, again: bool = False) -> Recipe:
@@ -153,6 +164,14 @@ TRIALS: Mapping[str, Recipe] = {
     "dane-another-key": _dane("TLSA records for another key", "dane-another-key"),
     "dane-bad-certificate": _dane(
         "TLSA records for the key of a certificate that has expired and has another name", "dane-key", "tls-expired"
+    ),
+    "requiretls": _required("REQUIRETLS is asked for, and offered", scenario="requiretls"),
+    "requiretls-missing": _required("REQUIRETLS is asked for, and not offered"),
+    "requiretls-clear": _required("REQUIRETLS is asked for, and no TLS is offered", scenario="no-starttls"),
+    "tls-optional": _required(
+        "TLS-Required: No, and an enforced MTA-STS policy that the certificate does not fit",
+        "tls-optional",
+        route="sts-mismatch",
     ),
 }
 """Recipes by name; the fixture ``trial_<name>`` gives the trial of a stream."""

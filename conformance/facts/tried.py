@@ -11,7 +11,7 @@ from typing import Any, Self
 from conformance.facts.delivery import nothing_came
 from conformance.facts.store import Asker
 from conformance.facts.trial import State, Trial
-from conformance.facts.trials import TRIALS
+from conformance.facts.trials import REQUIRETLS, TRIALS
 from conformance.fleet.model import Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
@@ -25,10 +25,17 @@ async def made(ask: Asker, stream: Stream, name: str) -> Trial:
     """
     if not stream.tries(name):
         raise NotApplicable(f"the trial {name} is not among the trials of the stream in mailconform_streams")
-    if missing := [claim for claim in TRIALS[name].claims if claim not in stream.claims]:
-        raise NotApplicable(f"mailconform_tls_policies of {stream.host} does not name {missing[0]}: nothing is claimed")
+    missing = [claim for claim in TRIALS[name].claims if claim not in stream.claims]
+    if missing and (missing != [REQUIRETLS] or stream.how != "submission"):
+        raise NotApplicable(_unclaimed(stream, missing[0]))
     trial = await ask.trial(stream.probes[0], name)
+    if missing and any(letter.lacking for letter in trial.letters):
+        raise NotApplicable(f"{_unclaimed(stream, REQUIRETLS)}, and its submission offers no {REQUIRETLS.upper()}")
     return trial if trial.state is State.UNSENT and trial.letters else trial.watched()
+
+
+def _unclaimed(stream: Stream, claim: str) -> str:
+    return f"mailconform_tls_policies of {stream.host} does not name {claim}: nothing is claimed"
 
 
 def refused_as_such(trial: Trial) -> NotApplicable | None:

@@ -17,7 +17,7 @@ from conformance.facts.sending import Sender, Sent, uses_sender
 from conformance.facts.store import Store, key_of
 from conformance.facts.submission import Taken
 from conformance.facts.trial import Letter, State, Trial
-from conformance.facts.trials import TRIALS, Recipe, enough
+from conformance.facts.trials import REQUIRETLS, TRIALS, Recipe, enough
 from conformance.fleet.model import Fleet, Probe
 from conformance.receiver.announcement import Announcement, Busy, ReceiverError, Unavailable, token_of
 from conformance.receiver.capture import Capture
@@ -167,6 +167,8 @@ class Tries:
             return f"mailconform_probe.level of {mta.name} is {mta.probe.level}: it is not made to send"
         if not recipe.host_writes and how not in ("submission", "sendmail"):
             return f"the host writes the messages of {probe.stream.id} itself (how: {how})"
+        if REQUIRETLS in recipe.claims and recipe.body == REQUIRETLS and how != "submission":
+            return "no program but one that speaks SMTP can ask for REQUIRETLS (how: submission)"
         if recipe.again and how == "manual":
             return "it needs a second message at the right moment, which is not sent by hand"
         return ""
@@ -271,6 +273,7 @@ class Tries:
             reply=sent.handed.reply,
             message=sent.message.decode("latin-1"),
             return_token=token_of(returns) if returns else "",
+            lacking=sent.handed.lacking,
         )
 
     async def _untaken(self, one: _Try, trial: Trial) -> Trial:

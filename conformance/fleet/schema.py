@@ -157,7 +157,7 @@ Blocklists = Annotated[
     list[Annotated[BlocklistEntry, BeforeValidator(zoned, json_schema_input_type=str | BlocklistEntry)]],
     BeforeValidator(listed, json_schema_input_type=str | list[str | BlocklistEntry]),
 ]
-TlsPolicy = Literal["mta-sts", "dane"]
+TlsPolicy = Literal["mta-sts", "dane", "requiretls"]
 TlsPolicies = Annotated[
     list[TlsPolicy],
     BeforeValidator(listed, json_schema_input_type=TlsPolicy | list[TlsPolicy]),
@@ -202,7 +202,9 @@ class Variables(BaseModel):
     forward: Loose = {}
     attest: Loose = Field({}, description="What no probe can see, by rule.")
     streams: Streams = Field({}, description="The kinds of mail it sends, by name, and how it is made to send them.")
-    tls_policies: TlsPolicies = Field([], description="Policies of receivers that the host enforces: mta-sts, dane.")
+    tls_policies: TlsPolicies = Field(
+        [], description="Policies that the host enforces when it sends: mta-sts, dane, requiretls."
+    )
     waive: Waive = Field([], description="Waivers for the host in whose variables they stand.")
 
 

@@ -74,6 +74,9 @@ _SESSIONS: Mapping[str, Sequence[Session]] = {
     "sts-mismatch": [
         {"tls": {"error": "refused", "alert": "bad_certificate"}, "transactions": [], "ended": "handshake"}
     ],
+    "requiretls": [{"parameters": ["SIZE=1000", "REQUIRETLS"]}],
+    "requiretls-missing": [{"transactions": []}],
+    "requiretls-clear": [{"transactions": [], **_CLEAR}],
     "sts-plain": [{"transactions": [], **_CLEAR}],
     "sts-dane": _UNTRUSTED,
     "dane-another-key": _UNTRUSTED,
@@ -85,7 +88,16 @@ _LETTERS: Mapping[str, Mapping[str, Any]] = {
     "no-extensions": {"message": _LINES + "caf\xc3\xa9\r\n"},
     "undeclared-author": {"taken": False, "reply": "553 5.7.1 sender address rejected"},
 }
-_BOUNCED = ("small-size", "no-smtputf8", "unknown-5yz", "rcpt-mixed", "mx-refuse-first", "mx-null", "mx-not-a")
+_BOUNCED = (
+    "small-size",
+    "no-smtputf8",
+    "unknown-5yz",
+    "rcpt-mixed",
+    "mx-refuse-first",
+    "mx-null",
+    "mx-not-a",
+    "requiretls-missing",
+)
 
 
 def conforming(name: str, recipe: Recipe) -> dict[str, Any]:

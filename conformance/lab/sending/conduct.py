@@ -45,6 +45,8 @@ class Wrong(StrEnum):
     REFUSES_EXPIRED = "refuses-expired"
     """Sends nothing to a server whose certificate has expired."""
     BROKEN_TLS_IS_FINAL = "broken-tls-is-final"
+    FORGETS_REQUIRETLS = "forgets-requiretls"
+    """Offers REQUIRETLS, and sends such messages like all others."""
     IGNORES_POLICIES = "ignores-policies"
     """Fetches MTA-STS policies and sends all the same."""
     IGNORES_TLSA = "ignores-tlsa"
@@ -118,6 +120,8 @@ class Conduct:
     wrong: tuple[Wrong, ...] = ()
     user: str = ""
     password: str = ""
+    requiretls: bool = False
+    """Whether its submission offers REQUIRETLS."""
     mta_sts: bool = False
     """Whether it fetches MTA-STS policies."""
     dane: bool = False

@@ -75,12 +75,15 @@ class Courier:
     async def _talk(self, letter: Letter, exchange: str) -> Mapping[str, Reply]:
         name = await self._opened()
         await self._hello(name)
-        if (self.verified or self.keys) and "STARTTLS" not in self._offered:
+        if (self.verified or self.keys) and "STARTTLS" not in self._offered and not letter.needs_tls:
             await self._leave()
             raise Failed(451, f"{exchange} offers no STARTTLS, and the policy asks for it", next_exchange=True)
         if "STARTTLS" in self._offered and not self.clear and not self._does(Wrong.NO_TLS):
             await self._start_tls(exchange)
             await self._hello(f"tls.{name}" if self._does(Wrong.HELO_CHANGES_IN_TLS) else name)
+        if letter.needs_tls and "REQUIRETLS" not in self._offered:
+            await self._leave()
+            raise Failed(550, f"5.7.30 {exchange} offers no REQUIRETLS")
         replies = await self._transaction(letter)
         if not self._does(Wrong.NO_QUIT):
             await self._command("QUIT")
@@ -200,6 +203,8 @@ class Courier:
             words.append("BODY=8BITMIME")
         if needs_utf8(letter) and "SMTPUTF8" in self._offered:
             words.append("SMTPUTF8")
+        if letter.needs_tls:
+            words.append("REQUIRETLS")
         return "".join(f" {word}" for word in words)
 
     async def _data(self, content: bytes) -> Reply:

@@ -40,6 +40,13 @@ class Letter:
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    needs_tls: bool = False
+    """Whether it was submitted with REQUIRETLS (RFC 8689)."""
+
+    @property
+    def needs_none(self) -> bool:
+        """Whether its header says that it may go without TLS (RFC 8689 section 3)."""
+        return str(header(self.content).get("TLS-Required", "")).strip().lower() == "no"
 
     @property
     def author(self) -> str:

@@ -49,9 +49,12 @@ class Mta:
     _known: dict[str, list[str]] = field(default_factory=dict)
     _sessions: int = 0
 
-    def take(self, sender: str, recipients: Sequence[str], content: bytes, client: str) -> str:
+    def take(
+        self, sender: str, recipients: Sequence[str], content: bytes, client: str, *, needs_tls: bool = False
+    ) -> str:
         """Take a message for delivery. Returns why not, nothing when it is taken."""
-        letter = Letter(sender, tuple(recipients), content)
+        needs_tls = needs_tls and not self._does(Wrong.FORGETS_REQUIRETLS)
+        letter = Letter(sender, tuple(recipients), content, needs_tls)
         if letter.author not in self.conduct.domains and not self._does(Wrong.ANY_AUTHOR):
             return f"550 5.7.1 {letter.author or 'nobody'} is not yours to write for"
         if len(self._tasks) > MAX_QUEUED:
@@ -117,7 +120,7 @@ class Mta:
         self._sessions += 1
         last = Failed(451, "no exchange answers")
         domain = letter.recipients[0].rpartition("@")[2]
-        policy = await self._policy(domain)
+        policy = None if letter.needs_none else await self._policy(domain)
         try:
             async for exchange, address in self._way(domain):
                 if policy and not policy.lists(exchange):
@@ -166,7 +169,8 @@ class Mta:
         Where the exchange has to be ``verified``, or to have one of some ``keys``, it does not go in clear text.
         """
         courier = self._courier(letter, address)
-        courier.verified, courier.keys = verified, keys
+        courier.verified = verified = verified or (self.trusted if letter.needs_tls else b"")
+        courier.keys = keys
         try:
             return await courier.carry(letter, exchange, address, self.port)
         except Failed as error:

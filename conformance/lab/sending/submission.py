@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,18 @@ MAX_OCTETS = 10 * 1024 * 1024
 MAX_SECONDS = 60.0
 
 
+REQUIRETLS = "REQUIRETLS"
+
+
 class _Lenient(SMTP):
     line_length_limit = 65536
     """Octets of a line that is taken: too long ones are folded before they leave."""
+    requiretls = False
+    """Whether the parameter of RFC 8689 is known; the envelope keeps it."""
+
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
+        known = [one for one in params if not (self.requiretls and one.upper() == REQUIRETLS)]
+        return super()._getparams(known)
 
 
 class _Door:
@@ -41,8 +50,17 @@ class _Door:
         if cipher := server.transport.get_extra_info("cipher"):
             client += f"\r\n\t(using {cipher[1]} with cipher {cipher[0]} ({cipher[2]}/{cipher[2]} bits))"
         sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
-        why = self._mta.take(sender, envelope.rcpt_tos, content, client)
+        needs_tls = REQUIRETLS in envelope.mail_options
+        why = self._mta.take(sender, envelope.rcpt_tos, content, client, needs_tls=needs_tls)
         return why or "250 2.0.0 taken"
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Submission, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offer REQUIRETLS inside TLS, where the host has it."""
+        session.host_name = hostname
+        offers = server.requiretls and session.ssl is not None
+        return [*responses[:-1], f"250-{REQUIRETLS}", responses[-1]] if offers else responses
 
 
 def submission(mta: Mta, context: ssl.SSLContext | None) -> Callable[[], SMTP]:
@@ -59,7 +77,7 @@ def submission(mta: Mta, context: ssl.SSLContext | None) -> Callable[[], SMTP]:
     def protocol() -> SMTP:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return _Lenient(
+            made = _Lenient(
                 _Door(mta),
                 data_size_limit=MAX_OCTETS,
                 enable_SMTPUTF8=True,
@@ -73,6 +91,8 @@ def submission(mta: Mta, context: ssl.SSLContext | None) -> Callable[[], SMTP]:
                 authenticator=authenticate,
                 loop=asyncio.get_running_loop(),
             )
+            made.requiretls = conduct.requiretls
+            return made
 
     return protocol
 
