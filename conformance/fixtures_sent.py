@@ -19,6 +19,7 @@ from conformance.facts.neighbours import Neighbours
 from conformance.facts.participation import Participation
 from conformance.facts.reshaped import Reshaped
 from conformance.facts.returned import Returned
+from conformance.facts.tlsreports import TlsReports
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
 from conformance.facts.tried import Tried
@@ -208,6 +209,12 @@ def neighbours(gathered: Gathered, probe: Probe) -> Neighbours:
 def impostor(gathered: Gathered, stream: Stream) -> Impostor:
     """What became of mail with an author that is not the fleet's."""
     return cast(Impostor, gathered("impostor", stream))
+
+
+@pytest.fixture
+def tls_reports(gathered: Gathered, stream: Stream) -> TlsReports:
+    """The TLS reports that came of the stream's mail; not applicable where none did."""
+    return cast(TlsReports, gathered("tls_reports", stream))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.facts.daneclient import Dane
     from conformance.facts.handshakes import Handshakes
     from conformance.facts.policies import Policies
+    from conformance.facts.tlsreports import TlsReports
     from conformance.reading.message import Message
 
 TLS_TOLD = re.compile(r"(?:TLS|SSL)v?[ _]?[0-9]|_(?:AES|CHACHA20)_|[-_]GCM", re.IGNORECASE)
@@ -278,3 +279,25 @@ def test_tls_out_dane_over_sts(keys_before_policies: Dane) -> None:
     """
     sent = keys_before_policies.overridden
     assert not sent, seen(sent[0])
+
+
+@check(
+    "RFC8460 3, 5.3: must",
+    fix=(
+        "Have reports signed by the domain in their From, without l=, and send them as multipart/report; "
+        "report-type=tlsrpt with the JSON of RFC 8460 in a part application/tlsrpt+gzip; or send none."
+    ),
+)
+def test_tls_out_tlsrpt_sent(tls_reports: TlsReports) -> None:
+    """TLS reports that go out are signed, and can be read.
+
+    Receivers throw away what is not signed: anybody could make them believe that their TLS fails.
+    """
+    unsigned = tls_reports.unsigned
+    assert not unsigned, seen(f"a TLS report came without a signature that holds: {unsigned[0]}")
+    partial = tls_reports.partial
+    assert not partial, seen(f"the signature of a TLS report leaves its end open: {partial[0]}", aspect="length")
+    faults = tls_reports.faults
+    assert not faults, seen(f"a TLS report: {listed(faults, 3)}", aspect="form")
+    slips = tls_reports.slips
+    assert not slips, seen(f"a TLS report: {listed(slips, 2)}", aspect="header", at_most="should")

@@ -41,6 +41,8 @@ class Recipe:
     again: bool = False
     attempts: int = MANY
     wait: float = 60.0
+    days: float = 1.0
+    """How long its addresses stay open: as long as mail for them may come."""
     claims: tuple[str, ...] = ()
     """The policies that the host has to be declared to enforce (``mailconform_tls_policies``).
 
@@ -94,6 +96,7 @@ _STEPS = ("banner", "ehlo", "mail", "rcpt", "data", "dot")
 
 TRIALS: Mapping[str, Recipe] = {
     "accept": Recipe("taken at once"),
+    "tls-report": Recipe("a domain that asks for TLS reports", route="tls-reports", days=7),
     "greylist": Recipe("greylisted once", "greylist-1", sender="receiver", wait=600),
     "greylist-twice": Recipe("greylisted twice", "greylist-2", sender="receiver", wait=600),
     **{f"tempfail-{step}": _tempfail(step) for step in _STEPS},

@@ -24,7 +24,7 @@ from conformance.receiver.capture import Capture
 from conformance.receiver.client import Receiver
 
 DAY = 86_400.0
-"""Seconds for which addresses stay open: as long as a host may have the mail in its queue, mail for them is taken."""
+"""Seconds of a day. Addresses stay open for one at least: as long as a host may have the mail in its queue."""
 LEAST_WAIT = 20.0
 """Seconds that a host has for a delivery, however fast the receiver is."""
 _BUSY_STEP = 0.2
@@ -176,7 +176,7 @@ class Tries:
     async def _open(self, probe: Probe, recipe: Recipe) -> _Opened:
         """Open addresses. Raises ReceiverError; Busy when no address for the scenario became free in time."""
         letters = recipe.letters + recipe.again
-        expires = min(DAY, self._said.longest or DAY)
+        expires = min(recipe.days * DAY, self._said.longest or DAY)
         peers = [str(address.ip) for address in self._fleet.by_name[probe.stream.host].addresses]
         want = functools.partial(self._receiver.open, recipe.scenario, recipe.route, letters * recipe.recipients)
         addresses = await self._granted(functools.partial(want, expires, peers=peers))

@@ -205,7 +205,8 @@ class Desk:
             return None
         main = self.site.exchanges[0].label
         if opening.closed:
-            return replace(opening, route="plain", moved=False, first=main)
+            route = opening.route if opening.way.reports else "plain"
+            return replace(opening, route=route, moved=False, first=main)
         if not opening.lease or opening.holds(now):
             return opening
         # The main exchange shows another certificate than the one that TLSA records are for.

@@ -34,6 +34,9 @@ Records = Mapping[str, Sequence[str]]
 _NO_SENDER = '"v=spf1 -all"'
 _ANY_OF_THEM = frozenset({dns.rdatatype.ANY, dns.rdatatype.RRSIG})
 """Types that a client names who wants whatever there is; signatures come with what they sign."""
+_TLS_REPORTS = "_smtp._tls"
+_BELOW = ("", "_tls", _TLS_REPORTS)
+"""What may stand before the label of an opening; a name that has names below it exists (RFC 8020)."""
 
 
 class Names:
@@ -111,14 +114,17 @@ class Names:
         labels = [one.decode("latin-1").lower() for one in name.labels[: len(name.labels) - len(self.origin.labels)]]
         if (stable := self._stable.get(".".join(labels))) is not None:
             return STABLE_TTL, stable
-        if len(labels) == 1 and (opening := self._opening(labels[0])):
-            return self._site.ttl, _opened(self._site, opening)
-        label = labels[-1].removeprefix(dane.PREFIX)
-        opening = self._opening(label) if label != labels[-1] else None
+        own, below = labels[-1], ".".join(labels[:-1])
+        if below in _BELOW and (opening := self._opening(own)):
+            if below and not opening.way.reports:
+                return None
+            return self._site.ttl, (_reporting(self._site, opening, below) if below else _opened(self._site, opening))
+        label = own.removeprefix(dane.PREFIX)
+        opening = self._opening(label) if label != own else None
         if opening is None or opening.way.tlsa is None:
             return None
-        records = _with_tlsa(labels[-1], [dane.record(opening.way.tlsa, self._shown)])
-        records[labels[-1]] = _address_records(_exchange(self._site, opening.first).addresses)
+        records = _with_tlsa(own, [dane.record(opening.way.tlsa, self._shown)])
+        records[own] = _address_records(_exchange(self._site, opening.first).addresses)
         return (self._site.ttl, found) if (found := records.get(".".join(labels))) is not None else None
 
 
@@ -208,6 +214,12 @@ def _opened(site: Site, opening: Opening) -> Records:
     if opening.mx:
         records["MX"] = [f"{preference} {hosts[target]}." for preference, target in opening.mx]
     return records | (_address_records(first.addresses) if opening.way.address else {})
+
+
+def _reporting(site: Site, opening: Opening, below: str) -> Records:
+    """Return the records of the names below a domain that asks for TLS reports (RFC 8460 section 3)."""
+    address = next(address for _, address in opening.addresses(site.domain))
+    return {"TXT": [f'"v=TLSRPTv1; rua=mailto:{address}"']} if below == _TLS_REPORTS else {}
 
 
 def _exchange(site: Site, label: str) -> Exchange:

@@ -53,6 +53,8 @@ class Route:
     domains: int = 1
     tlsa: dane.Names | None = None
     """Which key the TLSA records of its exchange name; None: there are none."""
+    reports: bool = False
+    """Whether the domain asks for TLS reports (RFC 8460 section 3), at its first address, as long as that is open."""
     policy: str = ""
     """Label of the policy domain that all its addresses are in; empty: it has domains of its own."""
 
@@ -73,6 +75,7 @@ _DANE: Mx = ((10, Target.DANE),)
 
 ROUTES: Mapping[str, Route] = {
     "plain": Route("one MX host", _ONE),
+    "tls-reports": Route("one MX host, of a domain that asks for TLS reports", _ONE, reports=True),
     "two-domains": Route("two domains with one MX host", _ONE, domains=2),
     "mx-two": Route("two MX hosts of one preference", ((10, Target.FIRST), (10, Target.SECOND))),
     "mx-dead-first": Route("the first MX host is dead", ((10, Target.DEAD), (20, Target.FIRST))),

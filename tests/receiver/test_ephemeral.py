@@ -54,6 +54,26 @@ def deliver(receiver: Ephemeral, to: Sequence[str]) -> str:
     return ""
 
 
+def test_a_domain_asks_for_tls_reports_as_long_as_it_is_open() -> None:
+    async def go() -> None:
+        async with receiver() as made:
+            (address,) = await made.open("accept", "tls-reports")
+            (plain,) = await made.open("accept")
+            domain, other = (one.partition("@")[2] for one in (address, plain))
+            asked = lambda name, rdtype="TXT": asyncio.to_thread(ask, made, name, rdtype)  # noqa: E731
+            record = [f'"v=TLSRPTv1; rua=mailto:{address}"']
+            assert await asked(f"_smtp._tls.{domain}") == record
+            assert await asked(f"_tls.{domain}") == await asked(f"_smtp._tls.{other}") == []
+            assert await asked(f"_smtp._tls.{domain}", "A") == await asked(f"x._smtp._tls.{domain}") == []
+            assert await asyncio.to_thread(deliver, made, [address])
+            await made.close([token_of(address)])
+            assert await asked(f"_smtp._tls.{domain}") == record, "reports come after the run"
+            assert await asyncio.to_thread(deliver, made, [address])
+            assert len(await made.collect([token_of(address)])) == 2
+
+    asyncio.run(go())
+
+
 def receiver(**more: object) -> Ephemeral:
     return Ephemeral(ADDRESS, smtp_port=0, dns_port=0, spare=3, pace=20, **more)  # type: ignore[arg-type]
 
@@ -66,6 +86,7 @@ def taken(captures: Sequence[Capture]) -> int:
     ("route", "where", "exchanges"),
     [
         ("plain", "127.0.5.1", ["mx1"]),
+        ("tls-reports", "127.0.5.1", ["mx1"]),
         ("two-domains", "127.0.5.1", ["mx1"]),
         ("mx-two", "127.0.5.1", ["mx1"]),
         ("mx-dead-first", "127.0.5.1", ["mx1"]),

@@ -14,6 +14,31 @@ AGAIN = 600
 
 Session = Mapping[str, Any]
 
+TLS_REPORT = """From: TLS reports <tls@example.com>
+To: the address in rua
+Subject: Report Domain: conform.example.net Submitter: example.com Report-ID: <1@example.com>
+Date: Tue, 03 Mar 2026 11:00:00 +0000
+Message-ID: <1@example.com>
+TLS-Report-Domain: conform.example.net
+TLS-Report-Submitter: example.com
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=tlsrpt; boundary="r"
+
+--r
+Content-Type: text/plain
+
+A report on TLS.
+--r
+Content-Type: application/tlsrpt+json
+
+{"organization-name": "Example", "contact-info": "tls@example.com", "report-id": "1@example.com",
+ "date-range": {"start-datetime": "2026-03-02T00:00:00Z", "end-datetime": "2026-03-02T23:59:59Z"},
+ "policies": [{"policy": {"policy-type": "no-policy-found", "policy-domain": "conform.example.net"},
+               "summary": {"total-successful-session-count": 1, "total-failure-session-count": 0}}]}
+--r--
+"""
+"""A report of the day on which the letter was sent (RFC 8460)."""
+
 _CLEAR = {"tls": False}
 _LINES = "Subject: Conformance probe\r\n\r\n"
 _DOTS = "..one\r\n.\r\n.two\r\n"
@@ -63,6 +88,7 @@ _SESSIONS: Mapping[str, Sequence[Session]] = {
         {"at": 1 + AGAIN},
     ],
     "dots": [{"body": _DOTS.replace("\r\n", "\n")}],
+    "tls-report": [{"at": 1}, {"at": 26 * 3600, "message": TLS_REPORT}],
     "mx-two": [{"at": 1 + n, "letter": n, **(_FIRST if n % 3 else _SECOND)} for n in range(10)],
     "mx-dead-first": [{"at": 31, **_SECOND}],
     "mx-moved": [{"at": 1, **_FIRST}, {"at": 1 + AGAIN, "letter": 1, **_SECOND}],
