@@ -49,7 +49,16 @@ def codes(said: str) -> list[str]:
     return re.findall(r"(?m)^ ?<[-~*]+ +(\d{3}) ", said)
 
 
-def test_a_delivery_in_clear_and_in_tls(receiver: Receiver) -> None:
+def speaks_tls() -> bool:
+    """Whether swaks has what it speaks TLS with (Debian package libnet-ssleay-perl)."""
+    done = subprocess.run([str(SWAKS), "--support"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return "TLS supported" in done.stdout
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_delivery_in_clear_and_in_tls(receiver: Receiver, tls: bool) -> None:
+    if tls and not speaks_tls():
+        pytest.skip("swaks lacks Net::SSLeay")
     secret = receiver.client()
     with receiver.running():
 
@@ -59,12 +68,10 @@ def test_a_delivery_in_clear_and_in_tls(receiver: Receiver) -> None:
 
         address = asyncio.run(ask())
         end = receiver.ports["smtp"][0]
-        status, said = swaks(end, to=address)
+        status, said = swaks(end, *(["--tls"] if tls else []), to=address)
         assert status == 0, said
-        assert codes(said) == ["220", "250", "250", "250", "354", "250", "221"]
-        status, said = swaks(end, "--tls", to=address)
-        assert status == 0, said
-        assert codes(said) == ["220", "250", "220", "250", "250", "250", "354", "250", "221"]
+        again = ["220", "250"] if tls else []
+        assert codes(said) == ["220", "250", *again, "250", "250", "354", "250", "221"]
 
 
 @pytest.mark.parametrize(("scenario", "code", "status"), [("greylist-1", "451", 24), ("refuse-rcpt", "550", 24)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -252,6 +253,49 @@ def test_kill_9_in_the_middle_loses_nothing_that_was_acknowledged(receiver: Rece
     assert set(acknowledged) <= set(found)
     assert len(found) == len(set(found))
     assert len(found) <= len(acknowledged) + 8
+
+
+SECRETIVE = """
+import os, sys
+
+def hook(event, arguments):
+    if event == "socket.connect" and not isinstance(arguments[1], (str, bytes)):
+        with open(os.environ["CONNECTED"], "a") as file:
+            file.write(f"{arguments[1]}\\n")
+
+sys.addaudithook(hook)
+"""
+"""Notes every connection that a process opens."""
+
+
+def test_it_connects_to_nobody_whatever_it_is_told(receiver: Receiver) -> None:
+    (receiver.folder / "sitecustomize.py").write_text(SECRETIVE)
+    connected = receiver.folder / "connected"
+    receiver.environ |= {"PYTHONPATH": str(receiver.folder), "CONNECTED": str(connected)}
+    probe = f"import socket; socket.socket().connect_ex({('127.0.4.9', 1)})"
+    subprocess.run([sys.executable, "-c", probe], env=os.environ | receiver.environ, check=True, timeout=PATIENCE)
+    assert connected.read_text(), "the hook sees connections"
+    connected.unlink()
+    secret = receiver.client()
+
+    async def go() -> None:
+        async with receiver.remote(secret) as asked:
+            taken, refused = [(await asked.open(scenario))[0] for scenario in ("accept", "refuse-dot")]
+            for to in (taken, refused, "someone@example.org"):
+                for sender in ("a@example.com", "", taken):
+                    with contextlib.suppress(smtplib.SMTPException):
+                        await asyncio.to_thread(mail, receiver.ports["smtp"][0], sender, to)
+            assert await asked.wait([token_of(taken)], PATIENCE, lambda found: len(found) == 3)
+
+    with receiver.running():
+        asyncio.run(go())
+        assert receiver.stop() == 0
+    assert not connected.exists(), connected.read_text()
+
+
+def mail(end: tuple[str, int], sender: str, to: str) -> None:
+    with smtplib.SMTP(*end, local_hostname="mx.example.com", timeout=PATIENCE) as client:
+        client.sendmail(sender, [to], "Return-Receipt-To: <a@example.com>\r\nSubject: x\r\n\r\nx\r\n")
 
 
 def test_sighup_reads_the_clients_anew(receiver: Receiver) -> None:
