@@ -44,6 +44,8 @@ class Span:
     result: str
     term: str
     path: tuple[str, ...]
+    include: str = ""
+    """The term of the domain's own record, or of the one that it redirects to, where an include decides."""
 
     @property
     def size(self) -> int:
@@ -162,7 +164,7 @@ def _rules(node: Node, version: int, exchanged: Mapping[str, Forward]) -> Iterat
                 yield _span(term.network, result, term, path)
         elif look is not None and look.node is not None:
             inner = _disjoint(_rules(look.node, version, exchanged))
-            yield from (replace(span, result=result) for span in inner if span.result == "pass")
+            yield from (replace(span, result=result, include=term.text) for span in inner if span.result == "pass")
         elif look is not None:
             yield from (_span(network, result, term, path) for network in _networks(look, version, exchanged))
     onward = next((look for look in node.looks if look.term.name == "redirect" and look.node is not None), None)

@@ -13,7 +13,7 @@ from conformance.facts.spfcheck import SpfResult, check_host
 from conformance.facts.spfcompiled import Compiled, Span, compiled, judged_as
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain
+from conformance.fleet.model import Address, Domain, IPAddress
 from conformance.outcome import Undetermined
 
 SAMPLE = 2
@@ -21,40 +21,47 @@ SAMPLE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What SPF says of some addresses, in their order.
+class Networks:
+    """The record of a domain as networks by IP version, where these say all and pyspf agreed on a sample.
 
-    ``networks`` holds what was compiled and agreed with, by IP version; ``paths`` the records on the way to the term
-    that decides, where networks did.
+    ``disputes`` has, for the versions where the two differ, what each of them said.
     """
 
     root: Node
-    results: tuple[SpfResult, ...]
-    paths: tuple[tuple[str, ...], ...]
-    networks: Mapping[int, Compiled]
+    records: Mapping[int, Compiled]
     disputes: Mapping[int, str]
-    """By IP version, what the two evaluations said where they differ."""
+
+    def span(self, ip: IPAddress) -> Span | None:
+        """Return what decides for an address; None where pyspf has to, or nothing does."""
+        seen = judged_as(ip)
+        return self.records[seen.version].check(seen) if seen.version in self.records else None
+
+    def dispute(self, ip: IPAddress) -> str:
+        """Return why nothing is known of an address; empty where the two evaluations do not differ."""
+        return self.disputes.get(judged_as(ip).version, "")
 
 
-async def judge(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Judged:
-    """Evaluate SPF of a domain's envelope domain for addresses."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What SPF says of some addresses, in their order, and by which networks."""
+
+    networks: Networks
+    results: tuple[SpfResult, ...]
+
+
+async def networks(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Networks:
+    """Compile SPF of a domain's envelope domain, and have pyspf judge some of the addresses too."""
     root = await tree(ask, domain.mail_from)
     records = await compiled(ask, root)
     said = {version: await _dispute(ask, domain, one, addresses) for version, one in records.items()}
     disputes = {version: text for version, text in said.items() if text}
-    others = [address for address in addresses if judged_as(address.ip).version not in records]
-    evaluated = await asyncio.gather(*(evaluate(ask, domain, address) for address in others))
-    by_pyspf = dict(zip(map(id, others), evaluated, strict=True))
-    results: list[SpfResult] = []
-    paths: list[tuple[str, ...]] = []
-    for address in addresses:
-        ip = judged_as(address.ip)
-        span = records[ip.version].check(ip) if ip.version in records else None
-        dispute = disputes.get(ip.version, "")
-        results.append(_by_networks(root, domain, address, span, dispute) if span else by_pyspf[id(address)])
-        paths.append(span.path if span and not dispute else ())
-    networks = {version: one for version, one in records.items() if version not in disputes}
-    return Judged(root, tuple(results), tuple(paths), networks, disputes)
+    return Networks(root, {version: one for version, one in records.items() if version not in disputes}, disputes)
+
+
+async def judge(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Judged:
+    """Evaluate SPF of a domain's envelope domain for addresses."""
+    made = await networks(ask, domain, addresses)
+    return Judged(made, tuple(await asyncio.gather(*(_judge(ask, made, domain, address) for address in addresses))))
 
 
 async def evaluate(ask: Asker, domain: Domain, address: Address) -> SpfResult:
@@ -62,19 +69,14 @@ async def evaluate(ask: Asker, domain: Domain, address: Address) -> SpfResult:
     return await check_host(ask, address.ip, f"postmaster@{domain.mail_from}", address.helo)
 
 
-def _by_networks(root: Node, domain: Domain, address: Address, span: Span, dispute: str) -> SpfResult:
-    unknown = Undetermined(dispute) if dispute else None
-    return SpfResult(
-        address.ip,
-        domain.mail_from,
-        address.helo,
-        "temperror" if unknown else span.result,
-        dispute,
-        "" if unknown else span.term,
-        unknown,
-        record=root.texts[0],
-        owner=root.owner,
-    )
+async def _judge(ask: Asker, made: Networks, domain: Domain, address: Address) -> SpfResult:
+    at = address.ip, domain.mail_from, address.helo
+    if text := made.dispute(address.ip):
+        return SpfResult(*at, "temperror", text, "", Undetermined(text))
+    span = made.span(address.ip)
+    if span is None:
+        return await evaluate(ask, domain, address)
+    return SpfResult(*at, span.result, "", span.include or span.term, record=made.root.texts[0], owner=made.root.owner)
 
 
 async def _dispute(ask: Asker, domain: Domain, record: Compiled, addresses: Sequence[Address]) -> str:

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from conformance.facts.spfcheck import SpfResult
 from conformance.facts.spfcompiled import Compiled, judged_as
-from conformance.facts.spfjudged import judge
+from conformance.facts.spfjudged import evaluate, networks
 from conformance.facts.spftree import Node
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Domain, IPAddress
+
+LEFT_OUT = "not evaluated: networks alone do not decide it, and too many addresses are like that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,38 @@ class Row:
     cells: Mapping[IPAddress, Cell]
     others: tuple[Others, ...]
     by_networks: tuple[int, ...]
+    evaluated: int = 0
+    """Addresses that pyspf judged."""
 
 
-async def row(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Row:
-    """Judge all addresses by SPF of a domain's envelope domain."""
-    found = await judge(ask, domain, addresses)
+async def row(ask: Asker, domain: Domain, addresses: Sequence[Address], most: int | None = None) -> Row:
+    """Judge all addresses by SPF of a domain's envelope domain; ``most`` bounds those that pyspf judges one by one.
+
+    The first addresses are judged first. Of those that are left out the cells say so.
+    """
+    made = await networks(ask, domain, addresses)
     cells: dict[IPAddress, Cell] = {}
-    made: dict[tuple[str, str, tuple[str, ...]], Cell] = {}
-    for one, path in zip(found.results, found.paths, strict=True):
-        said = ("", one.unknown.cause, ()) if one.unknown else (one.result, one.mechanism, path)
-        cells[one.ip] = made.get(said) or made.setdefault(said, Cell(*said))
+    kept: dict[int, Cell] = {}
+    evaluated = 0
+    for address in addresses:
+        ip = address.ip
+        span = made.span(ip)
+        if span is not None:
+            cells[ip] = kept.get(id(span)) or kept.setdefault(id(span), Cell(span.result, span.term, span.path))
+        elif text := made.dispute(ip):
+            cells[ip] = Cell("", text)
+        elif most is not None and evaluated >= most:
+            cells[ip] = Cell("", LEFT_OUT)
+        else:
+            evaluated += 1
+            cells[ip] = _cell(await evaluate(ask, domain, address))
     own = {judged_as(address.ip) for address in addresses}
-    others = tuple(_others(found.networks.values(), own))
-    return Row(domain.mail_from, found.root, cells, others, tuple(sorted(found.networks)))
+    others = tuple(_others(made.records.values(), own))
+    return Row(domain.mail_from, made.root, cells, others, tuple(sorted(made.records)), evaluated)
+
+
+def _cell(said: SpfResult) -> Cell:
+    return Cell("", said.unknown.cause) if said.unknown else Cell(said.result, said.mechanism or said.explanation)
 
 
 def _others(records: Iterable[Compiled], own: set[IPAddress]) -> list[Others]:
