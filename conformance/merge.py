@@ -19,6 +19,7 @@ from conformance.report.grouping import Result
 from conformance.report.reader import load, place
 from conformance.report.register import stale, united
 from conformance.report.results import Results
+from conformance.report.spfjoined import spf_of
 from conformance.report.text import plural
 from conformance.report.words import moment
 
@@ -111,6 +112,7 @@ def merge(shards: Sequence[Shard], *, internal: bool = False) -> Merged:
         internal=internal or any(shard.run["exit"] == 3 for shard in shards),
         failed_elsewhere=any(map(_failed_elsewhere, shards)),
         streams=_streams(shards),
+        spf=spf_of([shard.document.get("spf", {}) for shard in shards]),
         waivers=united(map(_register, shards)),
     )
     gate_none = together.run["gate"] == "none"

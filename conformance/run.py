@@ -325,7 +325,7 @@ class Run:
         if self.results is None:
             return ended
         self._tell()
-        self.results.streams = self.gathered.accounts()
+        self.results.streams, self.results.spf = self.gathered.accounts(), self.gathered.spf()
         if self.keeps_history:
             self.results.changes, told = home.compare(self.folder, self.results.document(ended))
             self.notes += told

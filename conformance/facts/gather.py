@@ -321,6 +321,13 @@ class Gathered:
         probes = [one for one in self._fleet.probes if (one.stream.id, str(one.source or "")) in made]
         return [self._loop.run_until_complete(account(Recorded(self.store), probe)) for probe in probes]
 
+    def spf(self) -> dict[str, Any]:
+        """Return what SPF says of the fleet; empty where that was not looked up."""
+        from conformance.facts.spfaccount import accounts
+
+        found = self._loop.run_until_complete(accounts(self.store, self._fleet))
+        return found if found["domains"] else {}
+
     def close(self) -> None:
         """Release the loop."""
         self._loop.close()

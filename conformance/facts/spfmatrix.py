@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from conformance.facts.answer import Status
 from conformance.facts.spfcheck import SpfResult
 from conformance.facts.spfcompiled import Compiled, judged_as
 from conformance.facts.spfjudged import evaluate, networks
@@ -65,6 +66,7 @@ async def row(ask: Asker, domain: Domain, addresses: Sequence[Address], most: in
     cells: dict[IPAddress, Cell] = {}
     kept: dict[int, Cell] = {}
     evaluated = 0
+    alike = _refused(made.root)
     for address in addresses:
         ip = address.ip
         span = made.span(ip)
@@ -72,6 +74,8 @@ async def row(ask: Asker, domain: Domain, addresses: Sequence[Address], most: in
             cells[ip] = kept.get(id(span)) or kept.setdefault(id(span), Cell(span.result, span.term, span.path))
         elif text := made.dispute(ip):
             cells[ip] = Cell("", text)
+        elif alike and evaluated:
+            cells[ip] = next(iter(cells.values()))
         elif most is not None and evaluated >= most:
             cells[ip] = Cell("", LEFT_OUT)
         else:
@@ -80,6 +84,11 @@ async def row(ask: Asker, domain: Domain, addresses: Sequence[Address], most: in
     own = {judged_as(address.ip) for address in addresses}
     others = tuple(_others(made.records.values(), own))
     return Row(domain.mail_from, made.root, cells, others, tuple(sorted(made.records)), evaluated)
+
+
+def _refused(root: Node) -> bool:
+    """Whether no valid record stands at the domain, so that all addresses are judged alike (sections 4.5 and 4.6)."""
+    return root.answer.status is not Status.UNDETERMINED and (len(root.texts) != 1 or bool(root.errors))
 
 
 def _cell(said: SpfResult) -> Cell:

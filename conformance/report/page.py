@@ -18,6 +18,7 @@ from conformance.report.findings import Link, rule_link, sources
 from conformance.report.grouping import LETTERS, WORDS, WORST, Result, Results, causes, groups, sentence, verdict
 from conformance.report.matrix import anchor, domains_table, hosts_matrix
 from conformance.report.sections import Judged
+from conformance.report.spf import CELLS, Spf
 from conformance.report.text import plural, printable
 from conformance.report.todo import Block, blocks, cause_block, waivers
 from conformance.report.waived import by_need, came_of, sentence_of
@@ -82,6 +83,8 @@ def render(results: Results, facts: Mapping[str, Any] | None = None) -> str:
             domains=judged.domain_details(evidence),
             evidence=evidence,
             deliveries=deliveries,
+            spf=Spf(results),
+            cell_letters=CELLS,
             has_facts=facts is not None,
             waived=waivers(r for r in results["results"] if r["outcome"] == "waived"),
             idle=waivers(r for r in results["results"] if r["outcome"] == "pass" and r["waiver"]),

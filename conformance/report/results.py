@@ -63,6 +63,8 @@ class Results:
     """What is different from the runs before."""
     streams: list[dict[str, Any]] = field(default_factory=list)
     """What came of each probe."""
+    spf: dict[str, Any] = field(default_factory=dict)
+    """What SPF says of the fleet; empty where it was not looked up."""
     waivers: list[dict[str, Any]] = field(default_factory=list)
     """The register of waivers."""
     _places: dict[str, int] = field(default_factory=dict)
@@ -165,6 +167,7 @@ class Results:
                 for domain in self.fleet.domains
             ],
             "streams": self.streams,
+            **({"spf": self.spf} if self.spf else {}),
             "waivers": self.waivers,
             "results": ordered,
         }
