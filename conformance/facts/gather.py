@@ -90,6 +90,7 @@ def gather(
     start = time.monotonic()
     try:
         with _rare_collections(), asyncio.Runner() as runner:
+            runner.get_loop().set_exception_handler(_unless_interrupted)
             runner.run(_gather(wanted, fleet, store, limits, gathering, progress))
     finally:
         gathering.seconds = time.monotonic() - start
@@ -134,6 +135,12 @@ async def _gather(
             gathering.queries = resolver.queries + (authorities.queries if authorities else 0)
             gathering.defects += [f"two readers of DNS differ: {text}" for text in resolver.differences[:_TRACEBACKS]]
             await asyncio.gather(watcher, return_exceptions=True)
+
+
+def _unless_interrupted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of a task in the middle of which the run was interrupted: the interrupt itself goes on."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
 
 
 @contextmanager

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from conformance import progress
 from conformance.facts.answer import Answer, Status
+from conformance.facts.gather import Limits, gather
+from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Store
+from conformance.fleet.model import Fleet
 from conformance.lab.world import World
 from tests.plugin import fleet
 
@@ -90,3 +95,16 @@ def test_the_same_run_twice_tells_the_same(inside: Inside, inventories: Path, wo
     options = ["--rules=ptr.*", "--rules=spf.*", "-p", "no:cacheprovider"]
     first, second = (inside(inventories / "broken.yml", *options) for _ in range(2))
     assert fleet.told(first.document) == fleet.told(second.document)
+
+
+def test_an_interrupt_between_two_facts_is_told_by_nobody_else(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conformance.facts.gather._trier", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gather([], Fleet(()), Store(), Limits(resolvers=("127.0.0.1:9",)), Gathering(), lambda _: None)
+    gc.collect()
+    assert caplog.records == []
