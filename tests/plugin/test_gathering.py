@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -97,14 +99,21 @@ def test_the_same_run_twice_tells_the_same(inside: Inside, inventories: Path, wo
     assert fleet.told(first.document) == fleet.told(second.document)
 
 
-def test_an_interrupt_between_two_facts_is_told_by_nobody_else(
+def test_an_interrupt_in_a_task_that_nobody_waits_for_is_told_by_nobody_else(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    async def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("conformance.facts.gather._trier", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    @contextlib.asynccontextmanager
+    async def beside(*_: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(interrupted())
+        await asyncio.sleep(1)
+        yield
+        await task
+
+    monkeypatch.setattr("conformance.facts.gather._trier", beside)
+    with contextlib.suppress(KeyboardInterrupt):
         gather([], Fleet(()), Store(), Limits(resolvers=("127.0.0.1:9",)), Gathering(), lambda _: None)
     gc.collect()
     assert caplog.records == []
