@@ -76,22 +76,38 @@ def owner(store: Store, key: Key) -> Key:
 
 def laid(store: Store, sets: Sets) -> Store:
     """Return what would be observed if some record sets were published."""
-    answers = dict(store.answers)
+    patch = _Patch(sets)
+    answers = {key: patch.answer(answer) for key, answer in store.answers.items()}
     for (name, rdtype), data in sets.items():
-        for key, answer in list(answers.items()):
-            answers[key] = _answered(answer, name, rdtype, data)
         answers.setdefault((name, rdtype), _published(Answer(name, rdtype, Status.ABSENT, "NOERROR"), data))
     return replace(store, answers=answers)
 
 
-def _answered(answer: Answer, name: str, rdtype: str, data: tuple[Data, ...]) -> Answer:
-    """Return an answer as it is once a record set is published, which makes its name and all above it exist."""
-    spoken_for = canonical(answer.owner)
-    by_wildcard = name.startswith("*.") and answer.rcode == "NXDOMAIN" and spoken_for.endswith(name[1:])
-    if (spoken_for == name or by_wildcard) and answer.rdtype == rdtype:
-        return _published(answer, data)
-    exists = spoken_for == name or name.endswith(f".{spoken_for}") or by_wildcard
-    return replace(answer, rcode="NOERROR") if exists and data and answer.rcode == "NXDOMAIN" else answer
+class _Patch:
+    """Record sets over answers: a name exists when something stands at it or below it."""
+
+    def __init__(self, sets: Sets) -> None:
+        self._sets = sets
+        owners = {name for (name, _), data in sets.items() if data}
+        self._names = {above for name in owners for above in _upward(name)}
+
+    def answer(self, answer: Answer) -> Answer:
+        """Return an answer as it will be."""
+        name = canonical(answer.owner)
+        if (data := self._sets.get((name, answer.rdtype))) is not None:
+            return _published(answer, data)
+        if answer.rcode != "NXDOMAIN":
+            return answer
+        wildcard = next((f"*.{above}" for above in list(_upward(name))[1:] if f"*.{above}" in self._names), None)
+        if wildcard and (data := self._sets.get((wildcard, answer.rdtype))):
+            return _published(answer, data)
+        return replace(answer, rcode="NOERROR") if wildcard or name in self._names else answer
+
+
+def _upward(name: str) -> Iterator[str]:
+    """Yield a name and all above it."""
+    labels = name.split(".")
+    yield from (".".join(labels[start:]) for start in range(len(labels)))
 
 
 def _published(answer: Answer, data: tuple[Data, ...]) -> Answer:

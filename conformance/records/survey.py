@@ -11,7 +11,7 @@ from conformance.facts.answer import Status
 from conformance.facts.dkim import UNUSED
 from conformance.facts.gather import zone_of
 from conformance.facts.plan import Wanted
-from conformance.facts.store import Asker, Store
+from conformance.facts.store import Asker, Store, canonical
 from conformance.fleet.model import Domain, Fleet
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.zonetext import Data, is_conditional
@@ -76,6 +76,7 @@ class Survey:
         wanted = [*self.bench.wanted(self.tasks), *(_question(place.key) for place in self.places)]
         self.gather(self.store, wanted)
         self._know_wildcard()
+        self._know_owners()
         self.before = self.after = self.bench.judge(self.store, self.tasks)
         for _ in range(_MOST_ROUNDS):
             sets = self._changed()
@@ -85,8 +86,16 @@ class Survey:
             proposed = laid(self.store, sets)
             self.gather(proposed, wanted)
             self._learn(proposed)
-            self.after = self.bench.judge(proposed, self.tasks)
+            self.after = self._judged_again(proposed)
         return tuple(_told(self))
+
+    def _judged_again(self, proposed: Store) -> list[Verdict]:
+        """Judge by what is proposed: all but addresses that were in order, whose records nobody has touched."""
+        settled = {id(one.task): one.task.kind == "address" for one in self.after}
+        for one in self.after:
+            settled[id(one.task)] &= one.outcome in ("pass", "not-applicable")
+        kept = [one for one in self.after if settled[id(one.task)]]
+        return kept + self.bench.judge(proposed, [one for one in self.tasks if not settled.get(id(one))])
 
     def _know_wildcard(self) -> None:
         """Take what stands at a selector that nobody has for what a wildcard says, if it was not asked itself."""
@@ -94,11 +103,18 @@ class Survey:
         if (answer := self.store.answers.get((unused, "TXT"))) is not None:
             self.store.answers.setdefault((wildcard, "TXT"), replace(answer, name=wildcard))
 
+    def _know_owners(self) -> None:
+        """Take what was answered by way of an alias for what stands where it leads."""
+        for answer in [one for one in self.store.answers.values() if one.aliases]:
+            name = canonical(answer.owner)
+            self.store.answers.setdefault((name, answer.rdtype), replace(answer, name=name, aliases=()))
+
     def _learn(self, proposed: Store) -> None:
         """Keep what was asked for the sake of what is proposed."""
         for key, answer in proposed.answers.items():
             if key not in self.sets:
                 self.store.answers.setdefault(key, answer)
+        self._know_owners()
 
     def _changed(self) -> Sets:
         """Return the record sets with what one finding each asks for, the hardest first."""
@@ -169,8 +185,17 @@ def _told(survey: Survey) -> Iterator[Entry]:
         elif place.beside and entry is None:
             entry = Entry(*key, place.purpose, State.MISSING, source=place.source, zone=zone_of(key[0]))
         if entry is not None and place.purpose:
-            told[key] = entry
-    yield from told.values()
+            told[key] = _as_alias(survey.store, place, entry)
+    yield from {(one.name, one.rdtype): one for one in told.values()}.values()
+
+
+def _as_alias(store: Store, place: Place, entry: Entry) -> Entry:
+    """Return what the domain publishes of what is right: the alias, where its name leads on to another's record."""
+    answer = store.answers.get(place.key)
+    if entry.state is not State.RIGHT or answer is None or not answer.aliases:
+        return entry
+    name, target = place.key[0], answer.aliases[:1]
+    return replace(entry, name=name, rdtype="CNAME", now=target, wanted=target, kind="", zone=zone_of(name))
 
 
 def _more(survey: Survey) -> Iterator[Place]:

@@ -12,7 +12,7 @@ from typing import Any
 import dns.zone
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conformance.facts.overlays import load
@@ -122,6 +122,7 @@ def test_bind_takes_it(tmp_path: Path) -> None:
     assert "warning" not in done.stdout, done.stdout
 
 
+@example(b'"', "")
 @given(st.binary(max_size=600), st.text(max_size=40))
 def test_any_text_and_any_comment(octets: bytes, said: str) -> None:
     value = octets.decode("latin-1")

@@ -32,13 +32,13 @@ _mta-sts TXT "v=STSv1; id=1"
 mta-sts A 203.0.113.80
 _smtp._tls TXT "v=TLSRPTv1; rua=mailto:t@{{name}}"
 """
-HOST = """
+HOST = f"""
 @ MX 10 mx
 @ TXT "v=spf1 -all"
 mx A 203.0.113.1
 mx TXT "v=spf1 a -all"
 reports MX 10 mx
-aliased CNAME reports
+key TXT "v=DKIM1; k=ed25519; t=s; p={KEY}"
 """
 
 
@@ -99,6 +99,12 @@ CASES = (
         {"s._domainkey TXT": f"wrong: v=DKIM1; k=ed25519; p={KEY}"},
     ),
     Case("revoked-key", {"s._domainkey TXT": ('"v=DKIM1; p="',)}, {"s._domainkey TXT": "wrong"}),
+    Case("alias-key", {"s._domainkey TXT": (), "s._domainkey CNAME": ("key.example.net.",)}, {}),
+    Case(
+        "alias-gone",
+        {"s._domainkey TXT": (), "s._domainkey CNAME": ("gone.example.net.",)},
+        {"gone.example.net TXT": "missing"},
+    ),
     Case("retired-key", {"s._domainkey TXT": ()}, {}, {"dkim": [{"selector": "s", "state": "retired"}]}),
     Case(
         "test-key",
@@ -289,6 +295,11 @@ def test_what_is_only_advised_changes_nothing_unless_asked(served: Served) -> No
     assert [whole(one) for one in asked.wanted or ()] == [
         "v=DMARC1; p=none; rua=mailto:d@monitoring.example; np=reject"
     ]
+
+
+def test_an_alias_is_what_the_domain_publishes(served: Served) -> None:
+    key = next(one for one in served.entries("alias-key") if "_domainkey" in one.name)
+    assert (key.name, key.rdtype, key.wanted) == ("s._domainkey.alias-key.example", "CNAME", ("key.example.net",))
 
 
 def test_records_of_hosts(served: Served) -> None:
