@@ -19,6 +19,8 @@ TTL = 3600
 VERSION = 1
 
 _WIDTH = 2000
+_LONGEST = 1 << 18
+"""Characters of a line that holds a record: it is of no use when it is cut."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -240,12 +242,12 @@ def _unused(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def _line(text: str) -> str:
-    return printable(text, _WIDTH)
+    return printable(text, _LONGEST)
 
 
 def _comment(text: str, mark: str = ";") -> str:
     """Return a line that no reader of the format takes for anything: one line of ASCII."""
-    return f"{mark} {_line(text)}".encode("ascii", "backslashreplace").decode("ascii")
+    return f"{mark} {printable(text, _WIDTH)}".encode("ascii", "backslashreplace").decode("ascii")
 
 
 FORMATS: Mapping[str, Callable[[Report], Iterator[str]]] = {

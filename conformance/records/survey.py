@@ -139,11 +139,13 @@ class Survey:
         return owner(self.store, change.key)
 
     def _acts(self, verdict: Verdict, change: Change, key: Key) -> bool:
-        """Whether a change is made: always what nothing has to give way to, anything else for a finding that counts."""
+        """Whether a change is made: for a finding that counts, and always where a record is missing altogether."""
         there = published(self.store, key)
         if there is None:
             return False
-        return verdict.weighs.rank <= self.threshold.rank or set(there) <= set(change.over(there))
+        if verdict.weighs.rank <= self.threshold.rank:
+            return True
+        return self.slot(verdict) == key and set(there) <= set(change.over(there))
 
     def slot(self, verdict: Verdict) -> Key:
         """Return the record set that a finding is about."""

@@ -16,7 +16,8 @@ from conformance.fleet.ansible import load
 from conformance.records.bench import Bench
 from conformance.records.formats import Report, as_zone
 from conformance.records.survey import Survey
-from tests.lab.lab_run import FACTS, ROOT, Finished, run_lab
+from conformance.records.tasks import tasks
+from tests.lab.lab_run import FACTS, REPORTED, ROOT, Finished, run_lab
 from tests.plugin import fleet
 
 RULES = (
@@ -124,6 +125,24 @@ def nowhere_to_be_seen(ran: Finished) -> set[str]:
     """Return what could not be looked at."""
     blind = (one for one in ran.document["results"] if one["outcome"] == "undetermined")
     return {one["domain"] or one["subject"] for one in blind}
+
+
+def test_rules_say_what_they_say_in_a_run() -> None:
+    declared = load((str(ROOT / "inventories" / "lab"),))
+    store = load_facts(str(FACTS)).store()
+    judged: dict[str, str] = {}
+    for domain in declared.domains:
+        with Bench(declared, (), ("common",)) as bench:
+            for one in bench.judge(store, tasks(declared, domain)):
+                what = f"{one.check.id} {one.result['subject']}"
+                told = "" if one.outcome in ("pass", "not-applicable") else f"{one.result['level']}"
+                judged[what] = judged.get(what) or told
+    lines = (line.split(": ") for line in REPORTED.read_text("utf-8").splitlines())
+    reported = {what: how.split()[0] for what, how in lines}
+    assert {what: told for what, told in judged.items() if told} == {
+        what: level for what, level in reported.items() if what in judged
+    }
+    assert len(judged) > 5000
 
 
 def test_the_lab_is_entered(tmp_path: Path, permitted: Callable[[object], None]) -> None:

@@ -132,6 +132,7 @@ CASES = (
     Case("two-sts", {"_mta-sts TXT": ('"v=STSv1; id=1"', '"v=STSv1; id=2"')}, {"_mta-sts TXT": "wrong: v=STSv1; id=2"}),
     Case("no-tlsrpt", {"_smtp._tls TXT": ()}, {"_smtp._tls TXT": "missing: v=TLSRPTv1; rua=mailto:tls-reports@{name}"}),
     Case("no-mx", {"@ MX": ()}, {" MX": "missing", "_dmarc TXT": "wrong", "_smtp._tls TXT": "wrong"}),
+    Case("host-in-it", {"@ MX": ("10 mail",), "mail A": ("203.0.113.1",)}, {}),
     Case("alias-mx", {"@ MX": ("10 mail",), "mail CNAME": ("mx.example.net.",)}, {" MX": "wrong: 10 mx.example.net"}),
     Case(
         "parked",
