@@ -90,12 +90,14 @@ class Survey:
         return tuple(_told(self))
 
     def _judged_again(self, proposed: Store) -> list[Verdict]:
-        """Judge by what is proposed: all but addresses that were in order, whose records nobody has touched."""
-        settled = {id(one.task): one.task.kind == "address" for one in self.after}
-        for one in self.after:
-            settled[id(one.task)] &= one.outcome in ("pass", "not-applicable")
-        kept = [one for one in self.after if settled[id(one.task)]]
-        return kept + self.bench.judge(proposed, [one for one in self.tasks if not settled.get(id(one))])
+        """Judge by what is proposed: all but addresses that were in order, of which there may be a thousand."""
+        open_ones = {
+            one.task.subject
+            for one in self.after
+            if one.task.kind != "address" or one.outcome not in ("pass", "not-applicable")
+        }
+        kept = [one for one in self.after if one.task.subject not in open_ones]
+        return kept + self.bench.judge(proposed, [one for one in self.tasks if one.subject in open_ones])
 
     def _know_wildcard(self) -> None:
         """Take what stands at a selector that nobody has for what a wildcard says, if it was not asked itself."""
