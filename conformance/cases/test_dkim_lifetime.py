@@ -33,16 +33,16 @@ def test_dkim_selector_unique(dkim_key: KeyRecord, key_history: KeyHistory, key_
     Mail under way fails when another key stands where its own was, and nobody can tell by a selector that two systems
     share which of them signed, nor take the key from one alone.
     """
-    strangers = key_users.strangers if not dkim_key.key.revoked else ()
+    strangers = key_users.strangers
+    if not strangers and not key_history.seen:
+        raise NotApplicable("no earlier run tells which key stood there")
+    if dkim_key.key.revoked:
+        raise NotApplicable("the key is revoked, see dkim.key-not-revoked")
     assert not strangers, seen(
         f"{' and '.join(strangers)} sign with the same key, and no group of the inventory has both",
         fix=OWN.replace("{year}", key_history.now[:4]),
         aspect="shared",
     )
-    if dkim_key.key.revoked:
-        raise NotApplicable("the key is revoked, see dkim.key-not-revoked")
-    if not key_history.seen:
-        raise NotApplicable("no earlier run tells which key stood there")
     others = (f"{one.spki[:16]} (from {one.first[:10]} to {one.last[:10]})" for one in key_history.others)
     assert not key_history.others, seen(
         f"the key has the SHA-256 {key_history.current[:16]}, earlier runs saw another one there: {listed(others)}",
@@ -63,10 +63,10 @@ def test_dkim_rotation(dkim_key: KeyRecord, key_history: KeyHistory, selector: S
 
     Whoever got hold of a private key can sign as the domain until it is changed.
     """
-    if dkim_key.key.revoked or selector.state != "signing":
-        raise NotApplicable("nothing is signed with the key")
     if not key_history.begins:
         raise NotApplicable("no earlier run tells how old the key is")
+    if dkim_key.key.revoked or selector.state != "signing":
+        raise NotApplicable("nothing is signed with the key")
     months = selector.max_months
     since = key_history.since[:10]
     assert key_history.days <= months * DAYS_A_MONTH, seen(
