@@ -98,10 +98,14 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         ("sts-enforce", "sts-unlisted", "sts-mismatch", "sts-testing", "sts-missing", "sts-redirect"),
     ),
     "stripped_tls": Behaviour(
-        Policies, "What is made of a missing STARTTLS where a policy asks for TLS.", ("sts-enforce", "sts-plain")
+        Dane,
+        "What is made of a missing STARTTLS where a policy or TLSA records ask for TLS.",
+        ("sts-enforce", "sts-plain", "dane-no-starttls"),
     ),
     "obeyed_keys": Behaviour(
-        Dane, "What becomes of mail for exchanges with TLSA records.", ("dane-another-key", "dane-bad-certificate")
+        Dane,
+        "What becomes of mail for exchanges with TLSA records.",
+        ("dane-another-key", "dane-unknown-key", "dane-bad-certificate"),
     ),
     "keys_before_policies": Behaviour(
         Dane, "What TLSA records count for beside an MTA-STS policy.", ("sts-dane", "dane-another-key")

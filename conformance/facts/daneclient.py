@@ -11,16 +11,21 @@ from conformance.facts.answer import Status
 from conformance.facts.attempts import first_course, spelled
 from conformance.facts.handshakes import in_tls
 from conformance.facts.outcomes import undelivered
+from conformance.facts.policies import Policies
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import MANY, TRIALS
 from conformance.facts.tried import Missing, Tried
 from conformance.facts.validity import Validity, zone_validity
 from conformance.fleet.model import Stream
-from conformance.outcome import NotApplicable, Undetermined
+from conformance.outcome import NotApplicable, Undetermined, findings
 
 CLAIM = "dane"
-_ANOTHER_KEY, _OVER_STS, _BAD_CERTIFICATE = "dane-another-key", "sts-dane", "dane-bad-certificate"
+Look = Callable[[], list[str]]
+"""Looks for something, like a property of :class:`Dane`."""
+
+_ANOTHER_KEY, _OVER_STS, _UNKNOWN_KEY = "dane-another-key", "sts-dane", "dane-unknown-key"
+_BAD_CERTIFICATE, _NO_TLS, _NO_TLS_BY_POLICY = "dane-bad-certificate", "dane-no-starttls", "sts-plain"
 _MEANWHILE = 60.0
 """Seconds in which a host that goes on without verification has done so."""
 
@@ -45,13 +50,31 @@ class Dane(Tried):
         return build
 
     @property
-    def sent_to_another_key(self) -> list[str]:
-        """Mail that came though TLSA records name another key. Raises Undetermined when some may still come."""
-        return _sent(self.seen(_ANOTHER_KEY))
+    def sent_against(self) -> list[str]:
+        """Mail that came though TLSA records forbid it: to another key, or in clear text.
+
+        Raises Undetermined when some may still come. Of records that cannot be looked up mail alone tells something:
+        where none came, nobody knows whether it was on its way.
+        """
+        ways: tuple[Look, ...] = (
+            lambda: _sent(self.seen(_ANOTHER_KEY)),
+            lambda: _came(self[_UNKNOWN_KEY]),
+            lambda: list(_clear(self.seen(_BAD_CERTIFICATE))),
+        )
+        return [text for texts in findings(ways, _looked) for text in texts]
+
+    @property
+    def stripped(self) -> list[str]:
+        """Mail that came in clear text to an exchange without STARTTLS, though TLSA records or a policy forbid it."""
+        ways: tuple[Look, ...] = (
+            lambda: Policies(self.trials).sent_against(_NO_TLS_BY_POLICY),
+            lambda: _sent(self.seen(_NO_TLS), offered=False),
+        )
+        return [text for texts in findings(ways, _looked) for text in texts]
 
     @property
     def overridden(self) -> list[str]:
-        """Mail that came so, where an MTA-STS policy has nothing against it. Raises like ``sent_to_another_key``.
+        """Mail that came so, where an MTA-STS policy has nothing against it. Raises like ``sent_against``.
 
         Raises NotApplicable where it comes without such a policy, too.
         """
@@ -66,15 +89,14 @@ class Dane(Tried):
         trial = self.seen(_BAD_CERTIFICATE)
         return [f"{TRIALS[trial.name].about}: {text}" for text in undelivered(trial)]
 
-    @property
-    def clear(self) -> list[str]:
-        """Mail that came in clear text though there are TLSA records."""
-        return list(_clear(self.seen(_BAD_CERTIFICATE)))
+
+def _looked(look: Look) -> list[str]:
+    return look()
 
 
 async def _vouched(ask: Asker, one: Trial | Missing) -> Trial | Missing:
     """Return a trial where the receiver's zone was validated; else why it says nothing."""
-    if not isinstance(one, Trial) or not one.letters:
+    if not isinstance(one, Trial) or not one.letters or CLAIM not in TRIALS[one.name].claims:
         return one
     domain = one.letters[0].recipients[0].rpartition("@")[2].partition(".")[2]
     validity = await zone_validity(ask, domain)
@@ -95,12 +117,18 @@ def _unproved(validity: Validity) -> str:
     return f"{ds.question} is there, but {answer.server or 'the resolver'} does not validate: its answers lack AD"
 
 
-def _sent(trial: Trial) -> list[str]:
-    if trial.accepted:
-        capture, transaction = trial.accepted[0]
+def _came(trial: Trial) -> list[str]:
+    for capture, transaction in trial.accepted[:1]:
         how = "inside TLS" if in_tls(capture, transaction) else "in clear text"
         return [f"{TRIALS[trial.name].about}: the message was sent all the same, {how}"]
-    if not any(capture.tls for capture in trial.captures):
+    return []
+
+
+def _sent(trial: Trial, *, offered: bool = True) -> list[str]:
+    """Return how mail came that must not come. Raises Undetermined where too little was seen; ``offered``: TLS was."""
+    if sent := _came(trial):
+        return sent
+    if offered and not any(capture.tls for capture in trial.captures):
         raise Undetermined(f"{trial.ref}: sessions came without the mail, and none of them asked for TLS")
     way = first_course(trial)
     since = way.waited + way.attempts[-1].ended - way.attempts[0].ended

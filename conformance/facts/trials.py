@@ -165,6 +165,8 @@ TRIALS: Mapping[str, Recipe] = {
     "sts-missing": _policy("an MTA-STS record without a policy", "sts-missing"),
     "sts-redirect": _policy("an MTA-STS policy behind a redirect", "sts-redirect"),
     "dane-another-key": _dane("TLSA records for another key", "dane-another-key"),
+    "dane-unknown-key": _dane("TLSA records that cannot be looked up", "dane-unknown-key"),
+    "dane-no-starttls": _dane("TLSA records, and no STARTTLS", "dane-key", "no-starttls"),
     "dane-bad-certificate": _dane(
         "TLSA records for the key of a certificate that has expired and has another name", "dane-key", "tls-expired"
     ),

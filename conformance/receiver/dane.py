@@ -18,11 +18,14 @@ class Names(StrEnum):
     """The key of the bad certificates that the receiver makes itself."""
     ANOTHER = "another"
     """A key that is nobody's."""
+    UNKNOWN = "unknown"
+    """Nobody learns it: the question for the record is answered SERVFAIL, as for one that cannot be validated."""
 
 
-def record(names: Names, shown: str) -> str:
-    """Return the data of a TLSA record: DANE-EE of a key by SHA-256 (RFC 7672 section 3.1.1).
+def records(names: Names, shown: str) -> list[str]:
+    """Return the data of TLSA records: DANE-EE of a key by SHA-256 (RFC 7672 section 3.1.1).
 
     ``shown`` is the SHA-256 of the key that is shown, in hexadecimal.
     """
-    return f"3 1 1 {shown if names is Names.SHOWN else hashlib.sha256(shown.encode()).hexdigest()}"
+    digests = {Names.SHOWN: shown, Names.ANOTHER: hashlib.sha256(shown.encode()).hexdigest()}
+    return [f"3 1 1 {digests[names]}"] if names in digests else []

@@ -29,7 +29,7 @@ STABLE_TTL = 300
 DEAD, HALF, ALIAS = "mx-dead", "mx-v6-dead", "mx-alias"
 
 Records = Mapping[str, Sequence[str]]
-"""Record data in presentation format by type."""
+"""Record data in presentation format by type; where a type has none, it cannot be looked up."""
 
 _NO_SENDER = '"v=spf1 -all"'
 _ANY_OF_THEM = frozenset({dns.rdatatype.ANY, dns.rdatatype.RRSIG})
@@ -59,7 +59,7 @@ class Names:
             self._stable |= _with_policies(site)
         if signer:
             self._stable[""] = {**self._stable[""], "DNSKEY": [signer.key.record.to_text()]}
-            self._stable |= _with_tlsa(DANE, [dane.record(dane.Names.ANOTHER, shown)])
+            self._stable |= _with_tlsa(DANE, dane.records(dane.Names.ANOTHER, shown))
         self.soa = _rrset(self.origin, site.ttl, "SOA", [_start_of_authority(site)])
 
     def answer(self, wire: bytes, transport: Transport, client: str) -> Reply:
@@ -94,11 +94,14 @@ class Names:
             return None
         ttl, records = found
         wanted = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
-        if rdtype in _ANY_OF_THEM and records:
+        known = {one: data for one, data in records.items() if data}
+        if rdtype in _ANY_OF_THEM and known:
             # One RRset is enough (RFC 8482 section 4.1).
-            result.answer.append(_rrset(name, ttl, *next(iter(records.items()))))
-        elif data := records.get(wanted):
+            result.answer.append(_rrset(name, ttl, *next(iter(known.items()))))
+        elif data := known.get(wanted):
             result.answer.append(_rrset(name, ttl, wanted, data))
+        elif wanted in records:
+            result.rcode, result.authoritative = dns.rcode.SERVFAIL, False
         elif rdtype == dns.rdatatype.NSEC and self._signer:
             result.answer += self._signer.denial(name, tuple(records), self._site.ttl)
         elif alias := records.get("CNAME"):
@@ -123,7 +126,7 @@ class Names:
         opening = self._opening(label) if label != own else None
         if opening is None or opening.way.tlsa is None:
             return None
-        records = _with_tlsa(own, [dane.record(opening.way.tlsa, self._shown)])
+        records = _with_tlsa(own, dane.records(opening.way.tlsa, self._shown))
         records[own] = _address_records(_exchange(self._site, opening.first).addresses)
         return (self._site.ttl, found) if (found := records.get(".".join(labels))) is not None else None
 

@@ -89,6 +89,7 @@ ROUTES: Mapping[str, Route] = {
     "mx-not-a": Route("the MX host is dead, the domain's own address alive", ((10, Target.DEAD),), address=True),
     "mx-cname": Route("the MX record leads to an alias", ((10, Target.ALIAS),)),
     "dane-key": Route("TLSA records for the key of bad certificates", _DANE, tlsa=dane.Names.SHOWN),
+    "dane-unknown-key": Route("TLSA records that cannot be looked up", _DANE, tlsa=dane.Names.UNKNOWN),
     "dane-another-key": Route("TLSA records for another key", _DANE, tlsa=dane.Names.ANOTHER),
     **{label: Route(one.about, _POLICY, policy=label) for label, one in DOMAINS.items()},
 }

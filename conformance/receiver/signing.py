@@ -80,5 +80,6 @@ class Signer:
 
 def _nsec(owner: dns.name.Name, following: dns.name.Name, ttl: int, types: Iterable[str]) -> dns.rrset.RRset:
     known = [dns.rdatatype.from_text(one) for one in (*types, *_ALWAYS)]
-    data = NSEC(dns.rdataclass.IN, dns.rdatatype.NSEC, following, Bitmap.from_rdtypes(known))
+    windows = Bitmap.from_rdtypes(known)
+    data = NSEC(dns.rdataclass.IN, dns.rdatatype.NSEC, following, windows)  # type: ignore[no-untyped-call]
     return dns.rrset.from_rdata(owner, ttl, data)

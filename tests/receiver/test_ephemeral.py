@@ -99,6 +99,7 @@ def taken(captures: Sequence[Capture]) -> int:
         ("mx-cname", "127.0.5.1", ["mx1"]),
         ("dane-key", "127.0.5.1", ["mx1"]),
         ("dane-another-key", "127.0.5.1", ["mx1"]),
+        ("dane-unknown-key", "127.0.5.1", ["mx1"]),
     ],
 )
 def test_a_host_finds_each_route(route: str, where: str, exchanges: list[str]) -> None:

@@ -193,6 +193,22 @@ def test_an_opening_has_an_exchange_with_tlsa_records_of_its_own(route: str) -> 
     asyncio.run(go())
 
 
+def test_tlsa_records_that_nobody_learns() -> None:
+    async def go() -> None:
+        async with desk(site=SIGNED, signer=Signer(ORIGIN, KEY), shown=SHOWN) as made:
+            _, label = await _opened(made, "dane-unknown-key")
+            name = f"_25._tcp.mx-{label}.{DOMAIN}"
+            for rdtype in ("TLSA", "tlsa"):
+                answer = ask(made.names, name, rdtype)
+                assert answer.rcode() == dns.rcode.SERVFAIL
+                assert not answer.answer
+                assert not answer.authority
+            assert types_of(ask(made.names, name, "ANY"), name) == {"TLSA", "RRSIG", "NSEC"}
+            assert verified(ask(made.names, f"mx-{label}.{DOMAIN}", "A"))
+
+    asyncio.run(go())
+
+
 def test_only_openings_with_tlsa_records_have_exchanges_of_their_own() -> None:
     async def go() -> None:
         async with desk(site=SIGNED, signer=Signer(ORIGIN, KEY), shown=SHOWN) as made:

@@ -106,6 +106,8 @@ _SESSIONS: Mapping[str, Sequence[Session]] = {
     "sts-plain": [{"transactions": [], **_CLEAR}],
     "sts-dane": _UNTRUSTED,
     "dane-another-key": _UNTRUSTED,
+    "dane-unknown-key": [],
+    "dane-no-starttls": [{"transactions": [], **_CLEAR}],
 }
 _LETTERS: Mapping[str, Mapping[str, Any]] = {
     "dots": {"message": _LINES + _DOTS},

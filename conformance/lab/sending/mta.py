@@ -126,8 +126,8 @@ class Mta:
                 if policy and not policy.lists(exchange):
                     last = Failed(451, f"4.7.5 the policy of {domain} does not list {exchange}")
                     continue
-                keys = await self._keys(exchange, policy)
                 try:
+                    keys = await self._keys(exchange, policy)
                     replies = await self._carry(letter, exchange, address, self.trusted if policy else b"", keys)
                 except Failed as error:
                     last = error
@@ -150,11 +150,17 @@ class Mta:
         return policy if policy and policy.is_enforced and not self._does(Wrong.IGNORES_POLICIES) else None
 
     async def _keys(self, exchange: str, policy: Policy | None) -> frozenset[str]:
-        """Return what TLSA records name the key of an exchange, where this host obeys such; empty: nothing."""
+        """Return what TLSA records name the key of an exchange, where this host obeys such; empty: nothing.
+
+        Raises Failed where they cannot be looked up (RFC 7672 section 2.1.2).
+        """
         left_aside = self._does(Wrong.IGNORES_TLSA) or (policy and self._does(Wrong.POLICY_OVER_TLSA))
         if not self.conduct.dane or left_aside:
             return frozenset()
-        return named_keys(await self.lookup(f"_25._tcp.{exchange}", "TLSA") or ())
+        records = await self.lookup(f"_25._tcp.{exchange}", "TLSA")
+        if records is None:
+            raise Failed(451, f"4.7.5 the TLSA records of {exchange} cannot be looked up", next_exchange=True)
+        return named_keys(records)
 
     async def _carry(
         self,
