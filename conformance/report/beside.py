@@ -27,6 +27,7 @@ _AREAS: Mapping[str, str] = {
     "unsub": "header list-unsubscribe",
     "list": _LIST,
     "auto": "header auto-submitted",
+    "parked": _AUTHORS,
 }
 _RULES: Mapping[str, str] = {
     **dict.fromkeys(
@@ -53,13 +54,16 @@ _RULES: Mapping[str, str] = {
     **dict.fromkeys(("msg.subject", "msg.subject-honest", "msg.encoded-valid"), "header subject"),
     **dict.fromkeys(("msg.received", "msg.hops", "tls.out-logged"), "header received"),
     "msg.to-present": "header to",
-    "msg.reply-to": "header reply-to",
+    **dict.fromkeys(("msg.reply-to", "dom.no-freemail-reply"), "header reply-to"),
+    "tls.out-tlsrpt-sent": "line message",
     "msg.sender": "header sender",
     "msg.no-return-path": "header return-path",
     "msg.no-bcc": "header bcc",
     "msg.date": "header date",
     "msg.message-id": "header message-id",
-    **dict.fromkeys(("msg.size", "msg.no-bare-lf", "msg.line-998", "msg.links", "unsub.body-link"), "line message"),
+    **dict.fromkeys(
+        ("msg.size", "msg.no-bare-lf", "msg.line-998", "msg.links", "unsub.body-link", "list.physical"), "line message"
+    ),
     "unsub.oneclick": "header list-unsubscribe-post",
     "list.precedence": "header precedence",
     "list.owner": "header list-owner",

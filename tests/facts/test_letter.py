@@ -41,7 +41,8 @@ def test_messages_keep_to_rfc_5322_but_where_a_trial_is_about_that(name: str) ->
 def test_every_body_of_a_recipe_is_written() -> None:
     plain = compose(order("accept"))
     assert {recipe.body for recipe in BODIES.values()} == {
-        *("eight-bit", "long-lines", "dots", "smuggling", "large", "bcc", "utf8-address")
+        *("eight-bit", "long-lines", "dots", "smuggling", "large", "bcc", "utf8-address"),
+        *("requiretls", "tls-optional"),
     }
     for name, recipe in BODIES.items():
         header, _, body = compose(order(name, recipe.recipients)).partition(b"\r\n\r\n")
@@ -53,6 +54,8 @@ def test_every_body_of_a_recipe_is_written() -> None:
             "large": len(body) > 5000,
             "bcc": b"Bcc: token1@" in header and b"To: token0@" in header,
             "utf8-address": not header.isascii(),
+            "requiretls": b"\r\nTLS-Required:" not in header,
+            "tls-optional": b"\r\nTLS-Required: No\r\n" in header,
         }
         assert wanted[recipe.body], name
     assert b"Bcc" not in plain

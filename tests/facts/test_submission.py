@@ -215,6 +215,10 @@ def test_what_a_message_needs_is_asked_for(door: Submission) -> None:
     done = hand(Server(), door, "no-smtputf8", enable_SMTPUTF8=False)
     assert done.taken is Taken.FAILED
     assert done.reply.endswith("does not offer SMTPUTF8")
+    for name in ("requiretls", "tls-optional"):
+        server = Server()
+        done = hand(server, door, name)
+        assert (done.taken, done.lacking, server.envelopes) == (Taken.FAILED, "REQUIRETLS", [])
 
 
 def test_nobody_there_is_said(door: Submission) -> None:

@@ -212,6 +212,7 @@ def test_what_cannot_be_sent_is_unsent_with_the_hosts_words(make: Make) -> None:
         ("accept", {"probe": {"level": "connect"}}, "mailconform_probe.level of mx1.example.com is connect"),
         ("smuggling", {}, "the host writes the messages of mx1.example.com/news itself (how: command)"),
         ("mx-moved", {"how": "manual"}, "is not sent by hand"),
+        ("requiretls", {"how": "sendmail"}, "no program but one that speaks SMTP can ask for REQUIRETLS"),
     ],
 )
 def test_what_is_not_tried_is_skipped_with_the_reason(make: Make, name: str, options: Any, said: str) -> None:

@@ -58,6 +58,7 @@ async def opened(made: Desk, route: str, n: int = 1) -> list[str]:
 EXPECTED: Mapping[str, Mapping[str, set[str]]] = {
     "plain": {"MX": {f"10 mx1.{DOMAIN}."}},
     "two-domains": {"MX": {f"10 mx1.{DOMAIN}."}},
+    "tls-reports": {"MX": {f"10 mx1.{DOMAIN}."}},
     "mx-two": {"MX": {f"10 mx1.{DOMAIN}.", f"10 mx2.{DOMAIN}."}},
     "mx-dead-first": {"MX": {f"10 mx-dead.{DOMAIN}.", f"20 mx1.{DOMAIN}."}},
     "mx-v6-dead": {"MX": {f"10 mx-v6-dead.{DOMAIN}."}},
