@@ -22,6 +22,7 @@ from conformance.lab.world import World
 from tests.plugin import fleet
 from tests.receiver.test_service import Receiver
 from tests.receiver.test_service import receiver as service  # noqa: F401
+from tests.worlds.conduct import TLS_REPORT
 
 DELIVER = Path(fleet.__file__).parents[1] / "deliver.py"
 RULES = ("--rules=ip.declared", "--rules=queue.first-retry", "--rules=msg.date")
@@ -305,3 +306,29 @@ def test_what_is_sent_by_hand_is_collected_later(
     for ran in (first, second):
         told = ran.said + "".join(path.read_text("utf-8", "replace") for path in ran.folder.iterdir())
         assert secret not in told
+
+
+def test_a_tls_report_that_comes_later_is_judged(
+    runs: Runs,
+    service: Receiver,  # noqa: F811
+) -> None:
+    token = runs.folder / "token"
+    token.write_text(f"{service.client()}\n")
+    inventory(runs.folder, {"how": "manual", "trials": ["accept", "tls-report"]}, send_from="127.0.0.1")
+    rule = "tls.out-tlsrpt-sent mx1.example.com/news"
+    with service.running():
+        (runs.folder / "ca.pem").write_bytes((service.folder / "ca.pem").read_bytes())
+        options = [f"--receiver=https://127.0.0.1:{service.ports['https'][0][1]}", f"--receiver-token-file={token}"]
+        options += ["--receiver-domain=conform.example.net", "--probe-wait=1", "--rules=tls.out-tlsrpt-sent"]
+        trusted = {"SSL_CERT_FILE": str(runs.folder / "ca.pem")}
+        first = runs.run("--probe=send", *options, **trusted)
+        assert first.outcomes[rule] == "not-applicable", first.said
+        lines = (first.folder / "send-by-hand.txt").read_text().splitlines()
+        (asked,) = (line for line in lines if "asks for TLS reports" in line)
+        address = asked.rpartition(" ")[2]
+        with smtplib.SMTP(*service.ports["smtp"][0], "mx1.example.com", timeout=PATIENCE) as client:
+            client.sendmail("news@example.com", [address], "Subject: by hand\r\n\r\nHello.\r\n")
+            client.sendmail("tls@example.com", [address], TLS_REPORT.replace("\n", "\r\n"))
+        second = runs.run("--probe=collect", *options, **trusted)
+    assert second.outcomes[rule] == "fail", second.said
+    assert "a TLS report came without a signature that holds: it is not signed" in second.said
