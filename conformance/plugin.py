@@ -202,8 +202,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     # What is there by now stays to the end: the collector of garbage need not look at it again and again.
     gc.freeze()
     session.config.stash[PROTOCOL] = protocol.of(session.config, run)
-    done = yield
-    session.items = [item for item in session.items if item is not None]
+    try:
+        done = yield
+    finally:
+        # Those that were judged may have been let go.
+        session.items = [item for item in session.items if item is not None]
     confirm(run, session.items, run.settings["confirm"])
     return done
 

@@ -48,7 +48,7 @@ Definitions = Mapping[str, FixtureDef[Any]]
 
 def of(config: pytest.Config, run: Run) -> Protocol | None:
     """Return the protocol for the checks of a session; None where all is left to pytest's own."""
-    if any(getattr(config.option, name, None) for name in _OPTIONS):
+    if any(getattr(config.option, name, None) for name in _OPTIONS) or config.getini("console_output_style") == "times":
         return None
     if _others(config, _HOOKS):
         return None

@@ -122,6 +122,10 @@ class Reporter:
         self._config = config
         self._aside: TextIO | None = None
         """Where the terminal is, where nothing is said but news."""
+        asked = [getattr(config.option, name, None) for name in ("reportchars", "durations")]
+        shown = getattr(config.option, "tbstyle", "no") != "no" or config.getini("console_output_style") == "times"
+        self._told_again = shown or any(asked)
+        """Whether pytest's terminal tells in the end of single tests."""
 
     def pytest_sessionstart(self) -> None:
         """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
@@ -142,9 +146,8 @@ class Reporter:
 
     def _forget(self, report: pytest.TestReport) -> None:
         """Leave pytest's terminal the count alone of what it has told, where it will not tell it again."""
-        option = self._config.option
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is None or option.reportchars or option.durations or option.tbstyle != "no":
+        if terminal is None or self._told_again:
             return
         if (result := getattr(report, "conformance", None)) is not None:
             told = terminal.stats[status(result)[0]]

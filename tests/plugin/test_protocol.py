@@ -16,7 +16,7 @@ pytest_plugins = ("pytester",)
 
 Inside = Callable[..., fleet.Ran]
 
-QUICK = "-p", "no:cacheprovider"
+QUIET = "-p", "no:cacheprovider"
 PARTAKERS = {
     "a hook": "def pytest_runtest_call(item): TOLD.append(item.name)",
     "a fixture": "TOLD.append('there')\n@pytest.fixture\ndef ptr(): pass",
@@ -51,7 +51,7 @@ def _plugin(pytester: pytest.Pytester, text: str) -> list[Any]:
 
 
 def test_each_check_makes_one_report(inside: Inside, inventories: Path, reports: list[Any]) -> None:
-    ran = inside(inventories / "dark.yml", *QUICK)
+    ran = inside(inventories / "dark.yml", *QUIET)
     assert ran.status == 6, ran.said
     assert {one["outcome"] for one in ran.results} >= {"pass", "undetermined", "not-applicable", "advice"}
     assert len(reports) == len(ran.results)
@@ -62,11 +62,11 @@ def test_each_check_makes_one_report(inside: Inside, inventories: Path, reports:
 def test_whoever_takes_part_is_asked_and_the_verdicts_stay(
     inside: Inside, inventories: Path, pytester: pytest.Pytester, reports: list[Any], text: str
 ) -> None:
-    alone = inside(inventories / "broken.yml", "--rules=ptr.*", "--rules=dom.*", *QUICK, "--report-dir=alone")
+    alone = inside(inventories / "broken.yml", "--rules=ptr.*", "--rules=dom.*", *QUIET, "--report-dir=alone")
     quick = len(reports)
     assert alone.status == 1
     told = _plugin(pytester, text)
-    options = ("--rules=ptr.*", "--rules=dom.*", *QUICK, "-p", "partaker", "--report-dir=with")
+    options = ("--rules=ptr.*", "--rules=dom.*", *QUIET, "-p", "partaker", "--report-dir=with")
     ran = inside(inventories / "broken.yml", *options, folder="with")
     assert told
     assert len(reports) - quick > quick
@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(items):
         found[len(found) // 2].add_marker(pytest.mark.skip(reason="not today"))
 """
     _plugin(pytester, text)
-    ran = inside(inventories / "good.yml", "--rules=ptr.*", "--rules=spf.*", *QUICK, "-p", "partaker")
+    ran = inside(inventories / "good.yml", "--rules=ptr.*", "--rules=spf.*", *QUIET, "-p", "partaker")
     skipped = [one for one in ran.results if "not today" in one["seen"]]
     assert [one["check"].partition(".")[0] for one in skipped] == ["ptr", "spf"]
     # A skipped test has a report of its setup and one of its teardown.
@@ -95,7 +95,7 @@ def test_an_error_of_our_own_in_a_fact_is_told_with_the_way_to_it(
     inside: Inside, inventories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Case, "result", _failing(Case.result))
-    ran = inside(inventories / "good.yml", "--rules=ptr.exists", *QUICK)
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists", *QUIET)
     assert ran.status == 3
     assert "internal error in ptr.exists: ZeroDivisionError" in ran.said
 
@@ -107,7 +107,26 @@ def _failing(result: Callable[..., Any]) -> Callable[..., Any]:
     return broken
 
 
+@pytest.mark.parametrize("style", ["times", "count", "progress"])
+def test_every_way_to_show_progress(inside: Inside, inventories: Path, style: str) -> None:
+    ran = inside(inventories / "good.yml", "--rules=ptr.*", *QUIET, "-o", f"console_output_style={style}")
+    assert ran.status == 0, ran.said
+    assert "INTERNALERROR" not in ran.said
+
+
+def test_an_end_before_all_was_judged(inside: Inside, inventories: Path, pytester: pytest.Pytester) -> None:
+    text = """
+def pytest_sessionfinish(session):
+    TOLD.extend(item.name for item in session.items)
+"""
+    told = _plugin(pytester, text)
+    ran = inside(inventories / "broken.yml", "--rules=ptr.*", "-x", *QUIET, "-p", "partaker")
+    assert ran.status == 1
+    # Whoever looks at the items in the end finds all of them as they are.
+    assert len(told) == len(ran.results) + len(ran.document["run"]["unreached"])
+
+
 def test_how_long_each_took_is_still_known(inside: Inside, inventories: Path) -> None:
-    ran = inside(inventories / "good.yml", "--rules=ptr.exists", "--durations=3", "--durations-min=0", "-rA", *QUICK)
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists", "--durations=3", "--durations-min=0", "-rA", *QUIET)
     assert "s call" in ran.out
     assert "PASSED" in ran.out
