@@ -17,7 +17,7 @@ from _pytest.fixtures import FixtureDef
 
 from conformance import fixtures, fixtures_sent, fixtures_spf
 from conformance.asked import CASE
-from conformance.reporting import tell
+from conformance.reporting import adds_up_times, tell
 
 if TYPE_CHECKING:
     from conformance.run import Run
@@ -48,7 +48,7 @@ Definitions = Mapping[str, FixtureDef[Any]]
 
 def of(config: pytest.Config, run: Run) -> Protocol | None:
     """Return the protocol for the checks of a session; None where all is left to pytest's own."""
-    if any(getattr(config.option, name, None) for name in _OPTIONS) or config.getini("console_output_style") == "times":
+    if any(getattr(config.option, name, None) for name in _OPTIONS) or adds_up_times(config):
         return None
     if _others(config, _HOOKS):
         return None

@@ -84,6 +84,12 @@ def status(result: Mapping[str, Any]) -> tuple[str, str, tuple[str, dict[str, bo
     return STALE if result["outcome"] == "pass" and result["waiver"] else LETTERS[result["outcome"]]
 
 
+def adds_up_times(config: pytest.Config) -> bool:
+    """Whether pytest's terminal looks at all reports of a file again, to say how long it took."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    return getattr(terminal, "_show_progress_info", None) == "times"
+
+
 def _observed(one: Answer | Session | Trial) -> Iterator[str]:
     """Yield an observation line by line."""
     if isinstance(one, Trial):
@@ -122,10 +128,6 @@ class Reporter:
         self._config = config
         self._aside: TextIO | None = None
         """Where the terminal is, where nothing is said but news."""
-        asked = [getattr(config.option, name, None) for name in ("reportchars", "durations")]
-        shown = getattr(config.option, "tbstyle", "no") != "no" or config.getini("console_output_style") == "times"
-        self._told_again = shown or any(asked)
-        """Whether pytest's terminal tells in the end of single tests."""
 
     def pytest_sessionstart(self) -> None:
         """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
@@ -146,8 +148,10 @@ class Reporter:
 
     def _forget(self, report: pytest.TestReport) -> None:
         """Leave pytest's terminal the count alone of what it has told, where it will not tell it again."""
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is None or self._told_again:
+        terminal, option = self._config.pluginmanager.get_plugin("terminalreporter"), self._config.option
+        if terminal is None or option.reportchars or option.durations or option.tbstyle != "no":
+            return
+        if adds_up_times(self._config):
             return
         if (result := getattr(report, "conformance", None)) is not None:
             told = terminal.stats[status(result)[0]]

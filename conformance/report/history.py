@@ -69,8 +69,9 @@ class History:
     def changes(self, results: Results) -> Changes:
         """Compare results with the runs before them."""
         scope = scope_of(results)
-        last = self._base.execute("SELECT max(number), max(started) FROM runs WHERE scope = ?", (scope,)).fetchone()
-        if last[0] is None:
+        query = "SELECT min(number), max(started) FROM runs WHERE scope = ?"
+        first_run, last = self._base.execute(query, (scope,)).fetchone()
+        if first_run is None:
             return Changes()
         spells = self._spells(scope)
         recent = self._recent(scope)
@@ -87,10 +88,11 @@ class History:
                 since[key] = began
             if now == "ok" and state.startswith(("broken", "waived")):
                 fixed.append(Fixed(*key, began))
-            changed = now not in ("?", state) and bool(state)
-            if sum(first >= recent for _, first, _ in known[1:]) + changed >= FLAPS:
+            changed = now not in ("?", state)
+            # What the first run of all found was no change.
+            if sum(first >= recent and first > first_run for _, first, _ in known) + changed >= FLAPS:
                 flapping.add(key)
-        return Changes(last[1], since, frozenset(flapping), tuple(fixed))
+        return Changes(last, since, frozenset(flapping), tuple(fixed))
 
     def record(self, results: Results) -> None:
         """Take the results of a run in, once; those of a run that is known already change nothing."""

@@ -100,6 +100,26 @@ def test_three_changes_in_ten_runs_flap_and_older_ones_do_not_count(history: His
     assert over(history, night(20, "pass")).flapping == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "flaps"),
+    [
+        ("pass fail pass", False),
+        ("pass fail pass fail", True),
+        ("fail pass fail", False),
+        ("fail pass fail pass", True),
+        # The changes of the second, third and eleventh night lie within ten nights, ...
+        ("fail pass fail fail fail fail fail fail fail fail pass", True),
+        # ... those of the second and the twelfth do not.
+        ("fail pass fail fail fail fail fail fail fail fail fail pass", False),
+        # What could not be looked at is no change.
+        ("fail undetermined fail undetermined fail undetermined fail", False),
+    ],
+)
+def test_three_changes_within_ten_nights(history: History, outcomes: str, flaps: bool) -> None:
+    nights = [night(number, outcome) for number, outcome in enumerate(outcomes.split(), 1)]
+    assert over(history, *nights).flapping == ({KEY} if flaps else set())
+
+
 def test_proposed_and_live_are_never_compared(history: History) -> None:
     assert over(history, night(1, "fail"), night(2, "fail", dns="proposed")) == Changes()
 
