@@ -52,8 +52,7 @@ def of(config: pytest.Config, run: Run) -> Protocol | None:
         return None
     if _others(config, _HOOKS):
         return None
-    closes = bool(getattr(config.option, "xmlpath", None))
-    return Protocol(run, closes, forgets=run.worker is None and not _others(config, _AFTERWARDS))
+    return Protocol(run, forgets=run.worker is None and not _others(config, _AFTERWARDS))
 
 
 def _others(config: pytest.Config, hooks: tuple[str, ...]) -> bool:
@@ -75,12 +74,10 @@ class _Request:
 class Protocol:
     """How checks are run.
 
-    ``closes``: somebody waits for the report of each teardown (JUnit). ``forgets``: nobody wants the items of checks
-    that have been judged; of a large fleet they take most of the memory.
+    ``forgets``: nobody wants the items of checks that have been judged; of a large fleet they take most of the memory.
     """
 
     run: Run
-    closes: bool = False
     forgets: bool = False
     _plans: dict[Callable[..., None], Definitions | None] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)
@@ -113,16 +110,12 @@ class Protocol:
         start = time.perf_counter()
         raised = self._raised(item, definitions)
         took = time.perf_counter() - start
-        properties = item.user_properties
         report = pytest.TestReport(
-            item.nodeid, where, {}, "passed", None, "call", (), took, begun, begun + took, properties
+            item.nodeid, where, {}, "passed", None, "call", (), took, begun, begun + took, item.user_properties
         )
         result = self.run.judge(item.stash[CASE], raised)
         tell(report, result)
         hook.pytest_runtest_logreport(report=report)
-        if self.closes:
-            closing = pytest.TestReport(item.nodeid, where, {}, "passed", None, "teardown", user_properties=properties)
-            hook.pytest_runtest_logreport(report=closing)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=where)
         # What fails may be looked at twice.
         if self.forgets and result["outcome"] != "fail":
