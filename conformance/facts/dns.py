@@ -98,7 +98,7 @@ class Resolver:
             raise ValueError("time-out, rate and questions in flight must be positive, retries not negative")
         pace = Pace(rate, min(in_flight, NEAR))
         limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
-        self._layers = layers
+        self._step = partial(layers.step, ask=self._live_step) if layers else self._live_step
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[_Key, Answer] = {}
         self._asked: set[_Key] = set()
@@ -175,10 +175,6 @@ class Resolver:
             if not steps[-1].onward:
                 return _joined(text, steps)
             steps.append(await self._step(Question.of(chain[-1], rdtype, checking=checking)))
-
-    async def _step(self, question: Question) -> Step:
-        """Answer a question by what is proposed, or else by what is live."""
-        return await self._layers.step(question, self._live_step) if self._layers else await self._live_step(question)
 
     async def _live_step(self, question: Question) -> Step:
         """Put a question to the servers, once for all who wait for it, and judge the answer where that is ours."""

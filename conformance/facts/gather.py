@@ -36,7 +36,7 @@ _OWN_NAME_SECONDS = 5.0
 _IN_FLIGHT = 512
 """Questions under way to a name server far away."""
 
-_OBJECTS = 50_000
+_OBJECTS = 200_000
 """New objects after which garbage is looked for while facts are gathered."""
 
 _TRACEBACKS = 3
@@ -89,7 +89,7 @@ def gather(
     gathering.overlays = limits.overlays
     start = time.monotonic()
     try:
-        with _rare_collections(), asyncio.Runner() as runner:
+        with rare_collections(), asyncio.Runner() as runner:
             runner.get_loop().set_exception_handler(_unless_interrupted)
             runner.run(_gather(wanted, fleet, store, limits, gathering, progress))
     finally:
@@ -144,7 +144,7 @@ def _unless_interrupted(loop: asyncio.AbstractEventLoop, context: dict[str, Any]
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Look for garbage in circles rarely: each time costs a walk over all who wait for answers."""
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], _OBJECTS), *before[1:])

@@ -148,5 +148,5 @@ def test_steps_that_differ_are_not_alike() -> None:
     assert plain is not None
     step = plain_step(plain, question, ORIGIN.server, ORIGIN.ms, now())
     assert step.answer.status is Status.ABSENT
-    assert not plain_step(plain._replace(nxdomain=True), question, ORIGIN).like(step)
+    assert not plain_step(plain._replace(nxdomain=True), question, ORIGIN.server, ORIGIN.ms, now()).like(step)
     assert not step.like(None)
