@@ -98,7 +98,7 @@ class Resolver:
             raise ValueError("time-out, rate and questions in flight must be positive, retries not negative")
         pace = Pace(rate, min(in_flight, NEAR))
         limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
-        self._step = partial(layers.step, ask=self._live_step) if layers else self._live_step
+        self._step = partial(layers.step, live=self._live_step) if layers else self._live_step
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[_Key, Answer] = {}
         self._asked: set[_Key] = set()
