@@ -266,7 +266,7 @@ class Stream:
     trials: tuple[str, ...] = ("*",)
     """Names of the trials that may be made with it, or globs."""
     claims: tuple[str, ...] = ()
-    """Policies of receivers that its host is declared to enforce: ``mta-sts``, ``requiretls``."""
+    """Policies of receivers that its host is declared to enforce: ``mta-sts``, ``dane``, ``requiretls``."""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What ``how`` needs: command, file, port ..., as the inventory has it."""
     origin: Origin | None = None
