@@ -51,7 +51,7 @@ def dnsperf(port: int, wanted: Sequence[Question]) -> float:
     return float(found[1])
 
 
-async def _all(wanted: Sequence[Question], ask: Callable[[str, str], object]) -> None:
+async def everything(wanted: Sequence[Question], ask: Callable[[str, str], object]) -> None:
     left = iter(wanted)
 
     async def worker() -> None:
@@ -68,7 +68,7 @@ async def ours(port: int, wanted: Sequence[Question]) -> None:
         async def ask(name: str, rdtype: str) -> None:
             assert (await resolver.ask(name, rdtype)).status is Status.FOUND
 
-        await _all(wanted, ask)
+        await everything(wanted, ask)
         assert resolver.questions == len(wanted)
 
 
@@ -113,7 +113,7 @@ async def peer(port: int, wanted: Sequence[Question]) -> None:
     """Ask through dnspython's asyncio resolver."""
     resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = ["127.0.0.1"], port
-    await _all(wanted, resolver.resolve)
+    await everything(wanted, resolver.resolve)
 
 
 def measured(
