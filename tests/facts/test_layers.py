@@ -61,7 +61,7 @@ class Local(Resolver):
         for origin, text in zones.items():
             self._authority.load(origin, text)
 
-    async def _try_servers(self, question: Question) -> Step:
+    async def _live_step(self, question: Question) -> Step:
         self.asked.append(str(question))
         query = make_query(question, edns=True)
         reply = self._authority.answer(query.to_wire(), "tcp", "127.0.0.1")
