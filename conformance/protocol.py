@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.fixtures import FixtureDef
 
-from conformance import fixtures, fixtures_sent, fixtures_spf
+from conformance import fixtures
 from conformance.asked import CASE
 from conformance.reporting import adds_up_times, tell
 
 if TYPE_CHECKING:
     from conformance.run import Run
 
-_OURS = frozenset(module.__name__ for module in (fixtures, fixtures_sent, fixtures_spf))
+_OURS = fixtures.__name__
 _HOOKS = (
     "pytest_runtest_protocol",
     "pytest_runtest_setup",
@@ -175,7 +175,7 @@ def _definitions(item: pytest.Function) -> Definitions | None:
         if name == "request":
             continue
         defined = item._fixtureinfo.name2fixturedefs.get(name, ())
-        if len(defined) != 1 or defined[0].func.__module__ not in _OURS:
+        if len(defined) != 1 or not defined[0].func.__module__.startswith(_OURS):
             return None
         if defined[0].scope not in ("function", "session"):
             return None

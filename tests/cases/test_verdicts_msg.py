@@ -15,6 +15,7 @@ from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Records, Verdi
 from conformance.cases import test_auto, test_form, test_list, test_msg, test_msg_header, test_msg_mime, test_unsub
 from conformance.facts import message as facts
 from conformance.facts.delivery import delivery
+from conformance.facts.imprint import imprint
 from conformance.facts.trial import State, Trial
 from conformance.fleet.model import Probe, Stream
 from tests.worlds import captures
@@ -24,7 +25,7 @@ KINDS = {"subscribed": ("bulk", "list"), "bulk_mail": ("bulk",), "list_mail": ("
 KINDS |= {"form_mail": ("form",)}
 FACTS = {"delivery": delivery, **{name: facts.of_kind(*kinds) for name, kinds in KINDS.items()}}
 NAMES = "message parts composed author header_domains message_ids bcc_copies domains_named"
-FACTS |= {name: getattr(facts, name) for name in NAMES.split()}
+FACTS |= {"imprint": imprint} | {name: getattr(facts, name) for name in NAMES.split()}
 
 
 class Trials(Records):
