@@ -129,7 +129,7 @@ def environment(world: World | None = None, **variables: str) -> dict[str, str]:
     """Return the environment of a run: nothing of ours but what is given, and the checkout as if it were installed."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MAILCONFORM_", "PYTEST_"))}
     kept |= {"PYTHONPATH": str(ROOT), "MAILCONFORM_DNS_TIMEOUT": "0.3", "MAILCONFORM_DNS_RETRIES": "0"}
-    kept |= {"MAILCONFORM_EHLO": "probe.example.com", "MAILCONFORM_SMTP_TIMEOUT": "2"}
+    kept |= {"MAILCONFORM_EHLO": "probe.example.com", "MAILCONFORM_SMTP_TIMEOUT": "2", "MAILCONFORM_CONFIRM": "0.1"}
     # Its plugin imports all of hypothesis when a run ends.
     kept |= {"PYTEST_ADDOPTS": "-p no:hypothesispytest"}
     if world is not None:
