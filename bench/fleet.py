@@ -19,14 +19,14 @@ from conformance.facts.gather import Limits, gather
 from conformance.facts.plan import FACTS, Wanted
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Store
-from conformance.fleet.model import Fleet, Sender
+from conformance.fleet.model import Fleet
 
 HOSTS = DOMAINS = 10_000
 MOST_SECONDS = 20.0
 MOST_QUESTIONS = 75_000
 
 OF_ADDRESS = ("ptr", "forward", "helo")
-OF_DOMAIN = ("spf", "dmarc")
+OF_DOMAIN = ("spf", "spf_paths", "dmarc")
 
 
 def wanted(whole: Fleet) -> list[Wanted]:
@@ -34,13 +34,6 @@ def wanted(whole: Fleet) -> list[Wanted]:
     found = [Wanted(fact, address) for address in whole.addresses for fact in OF_ADDRESS]
     found += [Wanted(fact, domain) for domain in whole.domains for fact in OF_DOMAIN]
     found += [Wanted("dkim_key", selector) for selector in whole.selectors]
-    by_name = {domain.name: domain for domain in whole.domains}
-    found += [
-        Wanted("spf_sender", Sender(address, by_name[name]))
-        for mta in whole.mtas
-        for address in mta.addresses
-        for name in mta.sends_for
-    ]
     assert {one.fact for one in found} <= FACTS.keys()
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Set
 from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
@@ -154,6 +155,16 @@ class ReverseZone:
 async def forward_of(ask: Asker, name: str) -> Forward:
     """Look both address families of a name up."""
     a, aaaa = await asyncio.gather(ask.dns(name, "A"), ask.dns(name, "AAAA"))
+    return Forward(name, a, aaaa)
+
+
+async def forward_by(ask: Asker, name: str, versions: Set[int]) -> Forward:
+    """Look the addresses of some IP versions of a name up."""
+
+    async def family(version: int, rdtype: str) -> Answer:
+        return await ask.dns(name, rdtype) if version in versions else needless(name, rdtype)
+
+    a, aaaa = await asyncio.gather(family(4, "A"), family(6, "AAAA"))
     return Forward(name, a, aaaa)
 
 

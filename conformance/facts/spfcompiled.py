@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from conformance.facts.answer import Answer, Status
-from conformance.facts.reverse import Forward, forward_of
+from conformance.facts.reverse import Forward, forward_by
 from conformance.facts.spftree import Look, Node
 from conformance.facts.store import Asker
 from conformance.fleet.model import IPAddress
@@ -26,6 +26,8 @@ _MOST_EXCHANGES = 10
 _LONGEST_MS = 10_000.0
 """Time that the look-ups of a record may take, all together: beyond it matters which of them are made."""
 _BITS = {4: 32, 6: 128}
+VERSIONS = frozenset(_BITS)
+"""The IP versions."""
 
 
 class _BeyondNetworks(Exception):
@@ -79,11 +81,11 @@ def judged_as(ip: IPAddress) -> IPAddress:
     return (ip.ipv4_mapped if ip.version == 6 else None) or ip
 
 
-async def compiled(ask: Asker, root: Node) -> Mapping[int, Compiled]:
+async def compiled(ask: Asker, root: Node, versions: Set[int] = VERSIONS) -> Mapping[int, Compiled]:
     """Compile a record by IP version; a version is missing where networks do not say all."""
-    exchanged = await _exchangers(ask, root)
+    exchanged = await _exchangers(ask, root, versions)
     found: dict[int, Compiled] = {}
-    for version in (4, 6):
+    for version in sorted(versions):
         try:
             _within_limits(root, version, exchanged)
             rules = tuple(_rules(root, version, exchanged))
@@ -94,11 +96,11 @@ async def compiled(ask: Asker, root: Node) -> Mapping[int, Compiled]:
     return found
 
 
-async def _exchangers(ask: Asker, root: Node) -> dict[str, Forward]:
+async def _exchangers(ask: Asker, root: Node, versions: Set[int]) -> dict[str, Forward]:
     """Return the addresses of all mail exchangers that mx terms stand for."""
     looks = (look for node in root.nodes() for look in node.looks if look.mx and look.mx.status is Status.FOUND)
     names = list(dict.fromkeys(name for look in looks for name in _targets(look)))
-    return dict(zip(names, await asyncio.gather(*(forward_of(ask, name) for name in names)), strict=True))
+    return dict(zip(names, await asyncio.gather(*(forward_by(ask, name, versions) for name in names)), strict=True))
 
 
 def _targets(look: Look) -> list[str]:

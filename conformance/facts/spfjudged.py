@@ -6,11 +6,11 @@ Where the two differ nothing is known of the addresses that the networks would h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from conformance.facts.spfcheck import SpfResult, check_host
-from conformance.facts.spfcompiled import Compiled, Span, compiled, judged_as
+from conformance.facts.spfcompiled import VERSIONS, Compiled, Span, compiled, judged_as
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Asker
 from conformance.fleet.model import Address, Domain, IPAddress
@@ -49,10 +49,10 @@ class Judged:
     results: tuple[SpfResult, ...]
 
 
-async def networks(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Networks:
+async def networks(ask: Asker, domain: Domain, addresses: Sequence[Address], versions: Set[int] = VERSIONS) -> Networks:
     """Compile SPF of a domain's envelope domain, and have pyspf judge some of the addresses too."""
     root = await tree(ask, domain.mail_from)
-    records = await compiled(ask, root)
+    records = await compiled(ask, root, versions)
     said = {version: await _dispute(ask, domain, one, addresses) for version, one in records.items()}
     disputes = {version: text for version, text in said.items() if text}
     return Networks(root, {version: one for version, one in records.items() if version not in disputes}, disputes)
@@ -60,7 +60,7 @@ async def networks(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> 
 
 async def judge(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Judged:
     """Evaluate SPF of a domain's envelope domain for addresses."""
-    made = await networks(ask, domain, addresses)
+    made = await networks(ask, domain, addresses, {judged_as(address.ip).version for address in addresses})
     return Judged(made, tuple(await asyncio.gather(*(_judge(ask, made, domain, address) for address in addresses))))
 
 
