@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from conformance.fleet.model import Address, Domain, Fleet, IPAddress, Mta, Selector
+from conformance.fleet.model import Address, Domain, Fleet, Mta, Selector
+from conformance.fleet.origin import IPAddress
 
 HOSTS_OF_INCLUDE = 100
 """Domains that share one SPF include."""

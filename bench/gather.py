@@ -20,7 +20,8 @@ from conformance.facts.gather import Limits, gather
 from conformance.facts.plan import FACTS, Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Store
-from conformance.fleet.model import Address, Domain, Fleet, IPAddress, Mta, Selector, Sender
+from conformance.fleet.model import Address, Domain, Fleet, Mta, Selector, Sender
+from conformance.fleet.origin import IPAddress
 
 UNCAPPED = 1e6
 """Queries a second that no machine sends: how fast the client is, and not how polite."""

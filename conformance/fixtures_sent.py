@@ -23,7 +23,8 @@ from conformance.facts.tlsreports import TlsReports
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, Recipe, fixture_name
 from conformance.facts.tried import Tried
-from conformance.fleet.model import Address, Fleet, Probe, Stream
+from conformance.fleet.model import Address, Fleet
+from conformance.fleet.sending import Probe, Stream
 from conformance.reading.automatic import is_report, keyword
 from conformance.reading.message import Message
 from conformance.reading.mime import Structure

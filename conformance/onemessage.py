@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from conformance.facts.trial import Letter, State, Trial
 from conformance.facts.trials import TRIALS
-from conformance.fleet.model import Address, Domain, Fleet, IPAddress, Mta, Selector, Stream
+from conformance.fleet.model import Address, Domain, Fleet, Mta, Selector
+from conformance.fleet.origin import IPAddress
+from conformance.fleet.sending import Stream
 from conformance.reading.hostname import check_syntax, is_ip_text, is_qualified
 from conformance.reading.mailbox import read_addresses
 from conformance.reading.message import Message, read

@@ -32,7 +32,8 @@ from conformance.facts.session import Session
 from conformance.facts.snapshot import Gathering, Snapshot, dump, load
 from conformance.facts.store import Store
 from conformance.facts.trial import Trial
-from conformance.fleet.model import Fleet, Probe
+from conformance.fleet.model import Fleet
+from conformance.fleet.sending import Probe
 from conformance.fleet.slots import Observed, Signing
 from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError

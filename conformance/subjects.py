@@ -9,19 +9,9 @@ from typing import Any
 
 from conformance import profiles
 from conformance.check import Check, Level, NotApplicable, strictest
-from conformance.fleet.model import (
-    Address,
-    Blocklist,
-    Domain,
-    Fleet,
-    Listener,
-    Mta,
-    Origin,
-    Probe,
-    Selector,
-    Sender,
-    Stream,
-)
+from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.fleet.origin import Origin
+from conformance.fleet.sending import Probe, Stream
 from conformance.fleet.slots import Observed, Signing, signings
 
 

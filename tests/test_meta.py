@@ -16,7 +16,8 @@ import pytest
 from conformance import fixtures
 from conformance.catalogue import checks
 from conformance.check import Check, Level
-from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Probe, Selector, Sender, Stream
+from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
+from conformance.fleet.sending import Probe, Stream
 from conformance.judge import Case, filled
 from conformance.subjects import KINDS, place
 from tests import worlds

@@ -11,7 +11,7 @@ from conformance.reading.orgdomain import registrable
 
 if TYPE_CHECKING:
     from conformance.facts.message import Author
-    from conformance.fleet.model import Probe
+    from conformance.fleet.sending import Probe
     from conformance.reading.message import Message
 
 NEEDED = ("From", "To", "Reply-To")

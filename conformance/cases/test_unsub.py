@@ -11,7 +11,7 @@ from conformance.reading.listfield import read_list_field
 
 if TYPE_CHECKING:
     from conformance.facts.authentication import Authentication
-    from conformance.fleet.model import Probe
+    from conformance.fleet.sending import Probe
     from conformance.reading.message import Message
     from conformance.reading.mime import Structure
 

@@ -8,7 +8,7 @@ from conformance.facts.authentication import Authentication, authentication
 from conformance.facts.authres import AuthResult, results
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
-from conformance.fleet.model import Probe
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 
 _LONGEST = 1000

@@ -9,7 +9,8 @@ from functools import lru_cache
 from conformance.facts.delivery import delivery
 from conformance.facts.dkim import KeyRecord, key_record
 from conformance.facts.store import Asker
-from conformance.fleet.model import Domain, Fleet, Probe, Selector
+from conformance.fleet.model import Domain, Fleet, Selector
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.arckeys import sealers
 from conformance.reading.message import read

@@ -14,7 +14,9 @@ from conformance.facts.signatures import Checked, checked
 from conformance.facts.spfcheck import SpfResult, check_host
 from conformance.facts.store import Asker
 from conformance.facts.trial import parse_time
-from conformance.fleet.model import Address, Domain, IPAddress, Probe, Stream
+from conformance.fleet.model import Address, Domain
+from conformance.fleet.origin import IPAddress
+from conformance.fleet.sending import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading import dkimsig, dmarc
 from conformance.reading.excerpt import listed, quoted

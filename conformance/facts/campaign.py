@@ -19,7 +19,8 @@ from conformance.facts.store import Store, key_of
 from conformance.facts.submission import Resolve, Submitter
 from conformance.facts.trial import State, Trial
 from conformance.facts.trying import Clock, Collecting, Tries, new_run
-from conformance.fleet.model import Fleet, Probe
+from conformance.fleet.model import Fleet
+from conformance.fleet.sending import Probe
 from conformance.receiver.announcement import Denied, Foreign, ReceiverError, probe_domain
 from conformance.receiver.client import Receiver
 

@@ -17,7 +17,7 @@ from conformance.facts.trial import Trial
 from conformance.facts.trials import MANY, TRIALS
 from conformance.facts.tried import Missing, Tried
 from conformance.facts.validity import Validity, zone_validity
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
 CLAIM = "dane"

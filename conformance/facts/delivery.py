@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from conformance.facts.observed import peer_address
 from conformance.facts.store import Asker
 from conformance.facts.trial import Letter, Trial
-from conformance.fleet.model import IPAddress, Probe
+from conformance.fleet.origin import IPAddress
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.receiver.capture import Capture, Transaction
 

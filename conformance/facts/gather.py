@@ -21,7 +21,8 @@ from conformance.facts.answer import Status
 from conformance.facts.plan import Wanted, want
 from conformance.facts.snapshot import Gathering
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Fleet, Stream
+from conformance.fleet.model import Fleet
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.hostname import is_ip_text
 from conformance.reading.orgdomain import registrable

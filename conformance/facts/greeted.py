@@ -9,7 +9,7 @@ from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.greeting import require_name
 from conformance.facts.reverse import Forward, forward_to
 from conformance.facts.store import Asker
-from conformance.fleet.model import Probe
+from conformance.fleet.sending import Probe
 from conformance.reading.excerpt import quoted
 from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import to_ascii

@@ -8,7 +8,7 @@ from conformance.facts.delivery import nothing_came
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.tried import made
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable
 from conformance.reading import message
 from conformance.reading.mailbox import read_addresses

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from conformance.facts.message import of_kind, parts
 from conformance.facts.store import Asker
-from conformance.fleet.model import Probe
+from conformance.fleet.sending import Probe
 from conformance.outcome import Undetermined
 from conformance.reading import postal
 

@@ -10,7 +10,8 @@ from itertools import combinations
 
 from conformance.facts.delivery import delivery
 from conformance.facts.store import Asker
-from conformance.fleet.model import Fleet, Mta, Probe, Selector
+from conformance.fleet.model import Fleet, Mta, Selector
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.dkimsig import read_signature
 from conformance.reading.message import read

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 
 from conformance.facts.trials import TRIALS, Recipe
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 
 RUN = "Mailconform-Run"
 """Header field that names the run which a message belongs to."""

@@ -14,7 +14,8 @@ from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.session import End, Session
 from conformance.facts.store import UNCHECKED, Store, canonical, directly, key_of
 from conformance.facts.trial import State, Trial
-from conformance.fleet.model import Listener, Probe
+from conformance.fleet.model import Listener
+from conformance.fleet.sending import Probe
 
 if TYPE_CHECKING:
     from conformance.facts.authorities import Authorities

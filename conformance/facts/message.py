@@ -11,7 +11,7 @@ from conformance.facts.delivery import Delivery, delivery, nothing_came
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
 from conformance.facts.tried import made, refused_as_such
-from conformance.fleet.model import Probe
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.hostname import is_ip_text, is_qualified
 from conformance.reading.html import host_of, links

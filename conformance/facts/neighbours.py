@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from conformance.facts.delivery import Delivery, delivery
 from conformance.facts.store import Asker
-from conformance.fleet.model import Fleet, Probe
+from conformance.fleet.model import Fleet
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, Undetermined
 
 _BULK = ("bulk", "list")

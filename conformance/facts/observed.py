@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from conformance.facts.trial import Trial
-from conformance.fleet.model import Address, Fleet, IPAddress
+from conformance.fleet.model import Address, Fleet
+from conformance.fleet.origin import IPAddress
 
 
 def peer_address(text: str) -> IPAddress:

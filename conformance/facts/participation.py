@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from conformance.facts.authentication import Authentication, authentication
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
-from conformance.fleet.model import Probe
+from conformance.fleet.sending import Probe
 from conformance.outcome import NotApplicable, findings
 from conformance.reading import dmarc
 from conformance.reading.excerpt import listed

@@ -48,7 +48,8 @@ from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.trials import TRIALS, fixture_name
 from conformance.facts.tried import made
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Stream
+from conformance.fleet.model import Address, Domain, Fleet, Listener
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable
 from conformance.reading.hostname import is_ip_text
 

@@ -11,7 +11,7 @@ from conformance.facts.delivery import first_of
 from conformance.facts.store import Asker
 from conformance.facts.trials import TRIALS
 from conformance.facts.tried import refused_as_such
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
 

@@ -9,7 +9,7 @@ from conformance.facts.authentication import Authentication, authenticate
 from conformance.facts.delivery import Delivery
 from conformance.facts.store import Asker
 from conformance.facts.tried import made
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 
 
 @dataclass(frozen=True, slots=True)

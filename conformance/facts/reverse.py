@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker, canonical
-from conformance.fleet.model import Address, IPAddress
+from conformance.fleet.model import Address
+from conformance.fleet.origin import IPAddress
 from conformance.outcome import Undetermined, findings
 
 MOST_NAMES = 10

@@ -15,7 +15,8 @@ from conformance.facts.letter import Order, compose
 from conformance.facts.redaction import Redactor
 from conformance.facts.shell import ShellError, Shells
 from conformance.facts.submission import Handed, Submitter, Taken
-from conformance.fleet.model import Fleet, Mta, Stream
+from conformance.fleet.model import Fleet, Mta
+from conformance.fleet.sending import Stream
 from conformance.receiver.announcement import checked
 
 RATE = 1.0

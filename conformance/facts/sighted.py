@@ -7,7 +7,8 @@ from typing import Any
 
 from conformance.facts.delivery import Delivery, delivery
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Fleet, Probe, Selector
+from conformance.fleet.model import Address, Fleet, Selector
+from conformance.fleet.sending import Probe
 from conformance.fleet.slots import MOST_SIGNATURES, Observed, Signing
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.dkimsig import Signature, read_signature

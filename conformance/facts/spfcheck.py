@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Asker, canonical
-from conformance.fleet.model import IPAddress
+from conformance.fleet.origin import IPAddress
 from conformance.outcome import Undetermined
 from conformance.reading.spf import is_spf
 

@@ -16,7 +16,7 @@ from conformance.facts.answer import Answer, Status
 from conformance.facts.reverse import Forward, forward_by
 from conformance.facts.spftree import Look, Node
 from conformance.facts.store import Asker
-from conformance.fleet.model import IPAddress
+from conformance.fleet.origin import IPAddress
 from conformance.reading import spf, spfterms
 
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}

@@ -13,7 +13,8 @@ from conformance.facts.spfcheck import SpfResult, check_host
 from conformance.facts.spfcompiled import VERSIONS, Compiled, Span, compiled, judged_as
 from conformance.facts.spftree import Node, tree
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain, IPAddress
+from conformance.fleet.model import Address, Domain
+from conformance.fleet.origin import IPAddress
 from conformance.outcome import Undetermined
 
 SAMPLE = 2

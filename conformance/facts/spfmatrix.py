@@ -13,7 +13,8 @@ from conformance.facts.spfcompiled import Compiled, judged_as
 from conformance.facts.spfjudged import evaluate, networks
 from conformance.facts.spftree import Node
 from conformance.facts.store import Asker
-from conformance.fleet.model import Address, Domain, IPAddress
+from conformance.fleet.model import Address, Domain
+from conformance.fleet.origin import IPAddress
 
 LEFT_OUT = "not evaluated: networks alone do not decide it, and too many addresses are like that"
 

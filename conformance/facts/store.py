@@ -10,7 +10,8 @@ from conformance.facts.keyhistory import Sightings
 from conformance.facts.page import Fetched, Page, Place
 from conformance.facts.session import End, Session
 from conformance.facts.trial import State, Trial
-from conformance.fleet.model import Listener, Probe
+from conformance.fleet.model import Listener
+from conformance.fleet.sending import Probe
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 

@@ -17,7 +17,8 @@ import aiosmtplib
 from conformance.facts import certificate
 from conformance.facts.letter import Order, stuffed
 from conformance.facts.redaction import Redactor
-from conformance.fleet.model import IPAddress, Submission
+from conformance.fleet.origin import IPAddress
+from conformance.fleet.sending import Submission
 from conformance.outcome import Undetermined
 
 LONGEST_REPLY = 1000

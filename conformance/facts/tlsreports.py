@@ -11,7 +11,7 @@ from conformance.facts.signatures import Checked
 from conformance.facts.store import Asker
 from conformance.facts.trial import Trial
 from conformance.facts.tried import made
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable, findings
 from conformance.reading import dkimsig
 from conformance.reading.message import read

@@ -12,7 +12,7 @@ from conformance.facts.delivery import nothing_came
 from conformance.facts.store import Asker
 from conformance.facts.trial import State, Trial
 from conformance.facts.trials import REQUIRETLS, TRIALS
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable, Undetermined, findings
 
 Missing = NotApplicable | Undetermined

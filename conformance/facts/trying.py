@@ -18,7 +18,8 @@ from conformance.facts.store import Store, key_of
 from conformance.facts.submission import Taken
 from conformance.facts.trial import Letter, State, Trial
 from conformance.facts.trials import REQUIRETLS, TRIALS, Recipe, enough
-from conformance.fleet.model import Fleet, Probe
+from conformance.fleet.model import Fleet
+from conformance.fleet.sending import Probe
 from conformance.receiver.announcement import Announcement, Busy, ReceiverError, Unavailable, token_of
 from conformance.receiver.capture import Capture
 from conformance.receiver.client import Receiver

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.fleet.errors import InventoryError, Problem
-from conformance.fleet.model import Fleet, Origin
+from conformance.fleet.model import Fleet
+from conformance.fleet.origin import Origin
 from conformance.fleet.process import HelperFailed, ask
 from conformance.fleet.values import Answer, described, shown_path
 

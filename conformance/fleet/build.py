@@ -11,9 +11,11 @@ from conformance.fleet import names, schema
 from conformance.fleet.catalogue import Catalogue
 from conformance.fleet.errors import NOTHING_TO_CHECK, InventoryError, Problem
 from conformance.fleet.hostwaivers import waivers_of
-from conformance.fleet.model import Address, Blocklist, Fleet, Listener, Mta, Origin, Probing
+from conformance.fleet.model import Address, Blocklist, Fleet, Listener, Mta
+from conformance.fleet.origin import Origin
 from conformance.fleet.reader import Problems, Reader
 from conformance.fleet.scalars import RoleName
+from conformance.fleet.sending import Probing
 from conformance.fleet.streaming import STREAMS, streams, submission
 from conformance.fleet.values import Answer, Host, label
 from conformance.reading.dnsbl import dynamic_codes

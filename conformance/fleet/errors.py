@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conformance.fleet.model import Origin
+from conformance.fleet.origin import Origin
 
 USAGE = 4
 NOTHING_TO_CHECK = 5

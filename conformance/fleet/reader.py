@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.fleet import schema
 from conformance.fleet.errors import Problem
-from conformance.fleet.model import Origin
+from conformance.fleet.origin import Origin
 from conformance.fleet.values import Fault, Host, Parts, Value, label
 from conformance.reading.excerpt import did_you_mean
 

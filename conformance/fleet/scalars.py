@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from conformance.fleet import names
-from conformance.fleet.model import IPAddress
+from conformance.fleet.origin import IPAddress
 
 
 def expected(what: str) -> PydanticCustomError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.fleet.errors import InventoryError, Problem, printable
-from conformance.fleet.model import Domain, Fleet, Mta, Origin, Stream, Submission
+from conformance.fleet.model import Domain, Fleet, Mta
+from conformance.fleet.origin import Origin
+from conformance.fleet.sending import Stream, Submission
 from conformance.reading.excerpt import did_you_mean
 from conformance.reading.scripts import in_both_forms
 

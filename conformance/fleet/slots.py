@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 
 MOST_SIGNATURES = 2
 """Signatures of one message whose keys have a place."""

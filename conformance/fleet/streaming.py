@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance.fleet.catalogue import Catalogue
-from conformance.fleet.model import Address, Listener, Origin, Stream, Submission
+from conformance.fleet.model import Address, Listener
+from conformance.fleet.origin import Origin
 from conformance.fleet.reader import Reader
+from conformance.fleet.sending import Stream, Submission
 from conformance.fleet.streams import StreamEntry, SubmissionEntry
 from conformance.fleet.values import Host, Value, label
 

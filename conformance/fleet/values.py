@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from conformance.fleet.model import Origin
+from conformance.fleet.origin import Origin
 
 Parts = tuple[str | int, ...]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from conformance.fleet.errors import Problem
 from conformance.fleet.hostwaivers import inline
-from conformance.fleet.model import Fleet, Origin
+from conformance.fleet.model import Fleet
 from conformance.fleet.names import domain_name
+from conformance.fleet.origin import Origin
 from conformance.reading.excerpt import did_you_mean, listed, quoted
 from conformance.reading.located import LONGEST
 from conformance.reading.waivers import HORIZON, Fault, Waiver, waivers

@@ -12,7 +12,8 @@ from verdicts import FINDING, address, built, domain, selector, verdict
 from conformance.cases import test_dkim, test_dmarc, test_spf
 from conformance.catalogue import checks
 from conformance.facts import dkim, dmarc, spf
-from conformance.fleet.model import Listener, Stream
+from conformance.fleet.model import Listener
+from conformance.fleet.sending import Stream
 
 AREAS = ("spf", "dkim", "dmarc", "dom", "srv", "tls", "parked")
 SUBJECTS = {

@@ -17,7 +17,7 @@ from conformance.facts import message as facts
 from conformance.facts.delivery import delivery
 from conformance.facts.imprint import imprint
 from conformance.facts.trial import State, Trial
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 from tests.worlds import captures
 
 DOMAINS: Zone = {"example.com MX": [(10, "mx1.example.com")], "mx1.example.com A": [IP]}

@@ -11,7 +11,8 @@ from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone,
 from conformance.cases import test_spf_terms, test_spf_zone
 from conformance.check import NotApplicable
 from conformance.facts import greeting, spf, spfzone
-from conformance.fleet.model import Fleet, Mta, Stream
+from conformance.fleet.model import Fleet, Mta
+from conformance.fleet.sending import Stream
 
 V4 = "203.0.113.1"
 GOOD = "v=spf1 ip4:203.0.113.1 -all"

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.facts.authentication import Authentication, authenticate
 from conformance.facts.delivery import first_of
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 from tests import worlds
 from tests.cases.verdicts import Records
 from tests.worlds.captures import Maker

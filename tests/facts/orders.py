@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from conformance.facts.letter import Order
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 
 WRITTEN = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
 DOMAIN = "conform.example.net"

@@ -17,7 +17,9 @@ from conformance.facts.observed import told, unobserved
 from conformance.facts.store import Store
 from conformance.facts.trial import Letter, State, Trial
 from conformance.facts.trying import Clock
-from conformance.fleet.model import Address, Fleet, IPAddress, Mta, Probe, Submission
+from conformance.fleet.model import Address, Fleet, Mta
+from conformance.fleet.origin import IPAddress
+from conformance.fleet.sending import Probe, Submission
 from conformance.receiver.announcement import Announcement, Denied, NoSuchToken, Unreached
 from conformance.receiver.capture import Capture
 from conformance.receiver.remote import Remote

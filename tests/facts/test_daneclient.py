@@ -13,7 +13,7 @@ from conformance.facts.daneclient import Dane
 from conformance.facts.store import Recorded, Store
 from conformance.facts.trial import Trial
 from conformance.facts.tried import Missing, made
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable, Undetermined
 from tests.facts.tries import ENDLESS, said, trial, view
 

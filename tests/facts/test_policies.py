@@ -9,7 +9,7 @@ import pytest
 
 from conformance.facts.policies import Policies
 from conformance.facts.tried import made
-from conformance.fleet.model import Stream
+from conformance.fleet.sending import Stream
 from conformance.outcome import NotApplicable
 from tests.facts.tries import said, trial, view
 

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.facts.required import Required
 from conformance.facts.tried import made
-from conformance.fleet.model import Probe, Stream
+from conformance.fleet.sending import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined
 from tests.facts.tries import said, trial, view
 

@@ -18,7 +18,8 @@ from conformance.facts.spfjudged import SAMPLE, evaluate, judge
 from conformance.facts.spfmatrix import row
 from conformance.facts.spftree import tree
 from conformance.facts.store import Recorded, Store
-from conformance.fleet.model import Address, Domain, IPAddress
+from conformance.fleet.model import Address, Domain
+from conformance.fleet.origin import IPAddress
 from conformance.outcome import Undetermined
 
 TERMS = st.one_of(

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from conformance.facts.letter import compose
 from conformance.facts.redaction import Redactor
 from conformance.facts.submission import Handed, Submitter, Taken, context_of, password_of
-from conformance.fleet.model import Submission
+from conformance.fleet.sending import Submission
 from conformance.outcome import Undetermined
 from tests.facts.orders import order
 

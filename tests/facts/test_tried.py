@@ -18,7 +18,8 @@ from conformance.facts.returned import returned
 from conformance.facts.store import key_of
 from conformance.facts.trial import State, Trial
 from conformance.facts.tried import made
-from conformance.fleet.model import Address, Fleet, Mta, Probe, Stream
+from conformance.fleet.model import Address, Fleet, Mta
+from conformance.fleet.sending import Probe, Stream
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.ranges import special
 from tests.cases.verdicts import Records

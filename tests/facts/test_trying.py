@@ -21,7 +21,8 @@ from conformance.facts.letter import Order
 from conformance.facts.store import Store
 from conformance.facts.trial import State, Trial
 from conformance.facts.trying import UNFINISHED
-from conformance.fleet.model import Address, Fleet, Mta, Probe, Probing
+from conformance.fleet.model import Address, Fleet, Mta
+from conformance.fleet.sending import Probe, Probing
 from conformance.outcome import Undetermined
 from conformance.receiver.archive import Archive
 from conformance.receiver.database import Full

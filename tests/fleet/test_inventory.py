@@ -11,7 +11,8 @@ import pytest
 
 from conformance.fleet.ansible import load
 from conformance.fleet.errors import InventoryError
-from conformance.fleet.model import Origin, Probing
+from conformance.fleet.origin import Origin
+from conformance.fleet.sending import Probing
 from conformance.fleet.show import describe
 
 Tree = Callable[[dict[str, str]], Path]

@@ -5,7 +5,9 @@ from ipaddress import ip_address
 import pytest
 
 from conformance.fleet.errors import InventoryError
-from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Origin, Selector, Stream, Submission
+from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector
+from conformance.fleet.origin import Origin
+from conformance.fleet.sending import Stream, Submission
 from conformance.fleet.show import describe
 
 AT = Origin("host_vars/mx1.yml", 2)
