@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from functools import cache
 
 from conformance.cases import files
 from conformance.check import Check
+from conformance.profiles import files as profile_files
 
 
 @cache
@@ -21,3 +23,12 @@ def checks() -> dict[str, Check]:
                     raise ValueError(f"{declared.id} is declared at {found[declared.id].where} and {declared.where}")
                 found[declared.id] = declared
     return found
+
+
+@cache
+def rules_version() -> str:
+    """Return what tells one state of the rules from another: a digest of the case files and profiles."""
+    digest = hashlib.sha256()
+    for path in (*files(), *profile_files()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -5,7 +5,6 @@ Everything pytest's hooks do is a method here; :mod:`conformance.plugin` only ca
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -13,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance import gate, home, probing
-from conformance.cases import files as case_files
+from conformance.catalogue import rules_version
 from conformance.check import Check, Level
 from conformance.earlier import keys_before
 from conformance.facts import observed
@@ -39,7 +38,6 @@ from conformance.judge import Case, defect, judge
 from conformance.options import Settings, UsageError
 from conformance.policy import Policy
 from conformance.problems import asked_problems, split
-from conformance.profiles import files as profile_files
 from conformance.progress import Ticker
 from conformance.proposed import overlays as overlays_of
 from conformance.proposed import told as told_of_proposed
@@ -381,15 +379,6 @@ def probe_of(subject: Any) -> Probe | None:
 
 def _mute(_progress: str) -> None:
     pass
-
-
-@cache
-def rules_version() -> str:
-    """Return what tells one state of the rules from another: a digest of the case files and profiles."""
-    digest = hashlib.sha256()
-    for path in (*case_files(), *profile_files()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:
