@@ -68,15 +68,10 @@ def _tree(node: Node, depth: int) -> Iterator[str]:
         return
     yield f"{indent}{node.name}: {'; '.join(map(quoted, node.texts)) or node.absence}"
     for look in node.looks:
-        cost = _cost(look.node) + 1 if look.node else 1
         note = ", which leads back" if look.loop else ""
-        yield f"{indent}  {quoted(look.term.text)}: {plural(cost, 'look-up')}{note}"
+        yield f"{indent}  {quoted(look.term.text)}: {plural(look.cost, 'look-up')}{note}"
         if look.node is not None:
             yield from _tree(look.node, depth + 2)
-
-
-def _cost(node: Node) -> int:
-    return sum(len(one.looks) for one in node.nodes())
 
 
 def _matrix(row: Row, addresses: Sequence[Address]) -> Iterator[str]:
@@ -85,7 +80,7 @@ def _matrix(row: Row, addresses: Sequence[Address]) -> Iterator[str]:
 
     counts = Counter(cell.result or "unknown" for cell in row.cells.values())
     total = ", ".join(f"{number} {result}" for result, number in counts.most_common())
-    cost = plural(_cost(row.root), "look-up")
+    cost = plural(row.root.cost, "look-up")
     yield f"{cost} in the worst case, 10 are allowed. Addresses of the fleet: {total or 'none'}"
     for address in addresses:
         cell = row.cells[address.ip]

@@ -56,7 +56,7 @@ def _account(found: Row, domain: Domain, addresses: Sequence[Address]) -> dict[s
     return {
         "domain": domain.name,
         "mail_from": domain.mail_from,
-        "lookups": _cost(found.root),
+        "lookups": found.root.cost,
         "sent_from": ranges(number for number, one in enumerate(addresses) if one.host in hosts),
         "cells": [
             {"result": cell.result, "term": cell.term[:_LONGEST], "path": list(cell.path), "at": ranges(numbers)}
@@ -70,11 +70,6 @@ def _account(found: Row, domain: Domain, addresses: Sequence[Address]) -> dict[s
         "by_networks": list(found.by_networks),
         "tree": _node(found.root, [MOST_NODES]),
     }
-
-
-def _cost(node: Node) -> int:
-    """Return how many look-ups a record costs in the worst case (RFC 7208 section 4.6.4)."""
-    return sum(len(one.looks) for one in node.nodes())
 
 
 def _node(node: Node, room: list[int]) -> dict[str, Any]:
@@ -104,7 +99,7 @@ def _absence(node: Node) -> str:
 def _look(look: Look, room: list[int]) -> dict[str, Any]:
     return {
         "term": look.term.text[:_LONGEST],
-        "cost": 1 + (_cost(look.node) if look.node else 0),
+        "cost": look.cost,
         "leads": _leads(look),
         "node": _node(look.node, room) if look.node else None,
     }

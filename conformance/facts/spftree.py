@@ -40,6 +40,11 @@ class Look:
     mx: Answer | None = None
     loop: bool = False
 
+    @property
+    def cost(self) -> int:
+        """How many look-ups the term costs in the worst case: its own and those of the record that it leads to."""
+        return 1 + (self.node.cost if self.node else 0)
+
     def void(self, version: int) -> bool:
         """Whether the look-up finds nothing for senders of an IP version. Raises Undetermined."""
         if self.forward is not None:
@@ -184,6 +189,11 @@ class Node:
             return None
         alone = answer.size(strings for strings in answer.strings if spf.is_spf("".join(strings)))
         return f"{answer.question} answers {answer.describe()} in {size} octets, {alone} for SPF alone", alone > most
+
+    @property
+    def cost(self) -> int:
+        """How many look-ups the record costs in the worst case (RFC 7208 section 4.6.4)."""
+        return sum(len(one.looks) for one in self.nodes())
 
     def nodes(self) -> Iterator[Node]:
         """Yield this record and all that it includes."""

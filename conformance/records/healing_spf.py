@@ -129,7 +129,7 @@ def _no_plus_all(verdict: Verdict) -> Iterator[Change]:
 def _lookups(verdict: Verdict) -> Iterator[Change]:
     """Yield the record with networks in place of as few includes as need be, which name nothing but networks."""
     root, domain = _root(verdict), verdict.fact("domain")
-    total = sum(len(node.looks) for node in root.nodes())
+    total = root.cost
     plain = [(networks, look) for look in root.looks if (networks := _networks(look.node))]
     excess = total - min(10, domain.spf_max_lookups)
     chosen = sorted(plain, key=lambda one: (len(one[0]), -one[1].term.position))[:excess]
