@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import ssl
 import warnings
 from contextlib import suppress
@@ -132,3 +133,8 @@ def key_digest(owner: str) -> str:
 
     public = _key(owner).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(public).hexdigest()
+
+
+def with_digests(text: str) -> str:
+    """Put SHA-256 of the public key of a host wherever a zone says ``@tlsa HOST@``."""
+    return re.sub(r"@tlsa ([\w.-]+)@", lambda found: key_digest(found[1]), text)

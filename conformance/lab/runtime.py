@@ -22,7 +22,6 @@ import asyncio
 import atexit
 import ctypes
 import os
-import re
 import select
 import shutil
 import signal
@@ -293,14 +292,11 @@ class Services:
 
         ``@tlsa HOST@`` stands for SHA-256 of the public key in the certificates of a host.
         """
-        from conformance.lab.certificates import key_digest
+        from conformance.lab.certificates import with_digests
 
         key = self.signer.record
         halves = f'{key[:200]}" "{key[200:]}'
-        self.authority.load_file(
-            path,
-            lambda text: re.sub(r"@tlsa ([\w.-]+)@", lambda found: key_digest(found[1]), text.replace("@key@", halves)),
-        )
+        self.authority.load_file(path, lambda text: with_digests(text.replace("@key@", halves)))
 
     def add_sender(self, host: HostSpec, lookup: Lookup, pace: float) -> Mta:
         """Have a host that sends what it is given at its listeners for submission."""
