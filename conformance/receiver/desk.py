@@ -30,6 +30,9 @@ CLEAR = Grant("", "no-starttls")
 """What the exchange plays that never offers STARTTLS: to everybody, whose mail is whosever."""
 _MOST_UNKEPT = 8
 """Sessions of one token that are remembered as lost."""
+_UNKEPT = "unkept"
+"""The tally of these, which outlives a restart wherever there is room for one more number."""
+_EARLIER = "they came before it was started anew"
 REFUSAL = "refuse-rcpt"
 """The scenario of an exchange that refuses every recipient for good."""
 
@@ -81,7 +84,7 @@ class Desk:
         self._by_label: dict[str, Opening] = {}
         self._tallies: dict[tuple[str, str], int] = {}
         self._unkept: dict[str, dict[str, str]] = {}
-        """Why sessions could not be kept, by token and session; without room for them this stays in memory."""
+        """Why sessions could not be kept, by token and session; how many they are is tallied."""
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._leases = Leases(site.exchanges[1:], (site.ttl + MARGIN) / pace)
         self._exchanges = {local: one for one in site.listening for local in map(plain_address, one.listening)}
@@ -93,6 +96,9 @@ class Desk:
         for opening in openings:
             self._take(opening)
             self._leases.take(opening, now)
+        for (token, what), count in self._tallies.items():
+            if what == _UNKEPT and count:
+                self._unkept[token] = {f"earlier-{number}": _EARLIER for number in range(count)}
 
     # What clients ask for.
 
@@ -265,12 +271,15 @@ class Desk:
         except DatabaseError as error:
             for token in capture.tokens:
                 lost = self._unkept.setdefault(token, {})
-                if len(lost) < _MOST_UNKEPT:
+                if len(lost) < _MOST_UNKEPT and capture.id not in lost:
                     lost[capture.id] = str(error)
+                    self._archive.tally(token, _UNKEPT, len(lost))
             raise
         else:
             for token in capture.tokens:
-                self._unkept.get(token, {}).pop(capture.id, None)
+                lost = self._unkept.get(token, {})
+                if lost.pop(capture.id, None):
+                    self._archive.tally(token, _UNKEPT, len(lost))
         finally:
             for token in capture.tokens:
                 for news in self._watched.get(token, ()):

@@ -55,6 +55,9 @@ def test_a_full_archive_puts_mail_off_and_loses_none(tmp_path: Path) -> None:
         again = Station(Site(DOMAIN, (Exchange("mx1", ("127.0.8.1",)),)), archive, Certificates())
         await again.start([bind("127.0.8.1", 0)], [dnswire.bind("127.0.8.1", 0)])
         assert "all that may be" in again.trouble
+        with pytest.raises(Unkept, match="1 sessions were answered 451 and could not be kept: they came before"):
+            await again.desk.collect("ci", [token_of(address)])
+        assert not (await again.desk.collect("ci", [token_of(other)])).bodies
         await again.stop()
 
     asyncio.run(go())
