@@ -25,7 +25,8 @@ class UsageError(Exception):
 class Option:
     """One option of a run. ``many`` may be given several times; elsewhere its values stand on lines of their own.
 
-    ``least`` is the smallest value of a ``number``; ``whole`` numbers count something.
+    A value of a ``listed`` one may be several, with commas. ``least`` is the smallest value of a ``number``; ``whole``
+    numbers count something.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Option:
     default: Any = None
     choices: tuple[str, ...] = ()
     many: bool = False
+    listed: bool = False
     flag: bool = False
     number: bool = False
     least: float = 0.0
@@ -122,8 +124,10 @@ OPTIONS: tuple[Option, ...] = (
         choices=("must", "should", "info"),
         default="must",
     ),
-    Option("rules", "Only rules whose id matches, such as 'ptr.*'. Repeatable.", "GLOB", many=True),
-    Option("skip-rules", "Without rules whose id matches. Repeatable.", "GLOB", many=True),
+    Option(
+        "rules", "Only rules whose id matches, such as 'ptr.*,helo.fqdn'. Repeatable.", "GLOB", many=True, listed=True
+    ),
+    Option("skip-rules", "Without rules whose id matches. Repeatable.", "GLOB", many=True, listed=True),
     Option("shard", "Only the K-th of N parts of the fleet; 'mailconform merge' joins their results.", "K/N"),
     Option(
         "resolver",
@@ -362,5 +366,7 @@ def settle(
             values[name], where[name] = option.read("\n".join(lines), option.ini), option.ini
         else:
             values[name] = [] if option.many else option.default
+        if option.listed:
+            values[name] = [part.strip() for value in values[name] for part in value.split(",") if part.strip()]
         option.check(values[name], where.get(name, option.switch))
     return Settings(values, where)

@@ -63,6 +63,13 @@ def test_many_values_stand_on_lines_of_their_own() -> None:
     assert settle(at({}), at({"mailconform_rules": ["ptr.*", "helo.*"]}), {})["rules"] == ["ptr.*", "helo.*"]
 
 
+def test_globs_of_rules_may_be_joined_with_commas() -> None:
+    given = settle({"mailconform_rules": ["ptr.*, helo.fqdn", "msg.date,"]}.get, lambda _: None, {})
+    assert given["rules"] == ["ptr.*", "helo.fqdn", "msg.date"]
+    given = settle(lambda _: None, lambda _: None, {"MAILCONFORM_SKIP_RULES": "spf.macro,spf.length"})
+    assert given["skip-rules"] == ["spf.macro", "spf.length"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
