@@ -28,6 +28,7 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
             parse_server(text)
         except ValueError as error:
             yield f"{where['resolver']}: {error}"
+    yield from _anchor_problems(settings, fleet)
     for target in settings["notify"]:
         if wrong := notify.problem(target):
             yield f"{where['notify']}: {wrong}"
@@ -47,6 +48,23 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
     yield from proposed_problems(settings)
     yield from probing.problems(settings, fleet)
     yield from declared_problems(fleet)
+
+
+def _anchor_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
+    """Say what is wrong with the trust anchor: a run that does not validate would never look at it."""
+    path, given = settings["trust-anchor"], settings.given
+    if not path or ("dnssec" in given and "trust-anchor" not in given and settings["dnssec"] == "resolver"):
+        return
+    where = settings.where["trust-anchor"]
+    if (settings["dnssec"] or fleet.dnssec) != "validate":
+        yield f"{where}: this run does not validate DNS answers; let it, with --dnssec validate, or leave {where} out"
+        return
+    from conformance.facts.anchors import load
+
+    try:
+        load(path)
+    except ValueError as error:
+        yield f"{where}: {error}"
 
 
 def declared_problems(fleet: Fleet) -> Iterator[str]:
