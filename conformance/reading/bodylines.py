@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
+
+from conformance.reading.stdlibview import parts
 
 _MOST = 100
 """Parts of one message that are looked at."""
@@ -12,9 +12,8 @@ _MOST = 100
 
 def dotted_lines(octets: bytes) -> list[str]:
     """Return the lines of the text parts that begin with a dot, without transfer encoding and blanks at their ends."""
-    message = email.message_from_bytes(octets, policy=email.policy.compat32)
     lines: list[str] = []
-    for number, part in enumerate(message.walk()):
+    for number, part in enumerate(parts(octets).walk()):
         if number >= _MOST:
             break
         payload = part.get_payload(decode=True)

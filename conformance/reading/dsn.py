@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 from collections.abc import Iterator
 from email.message import Message
 
 from conformance.reading.excerpt import quoted
+from conformance.reading.stdlibview import parts
 
 _ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 
 
 def faults(octets: bytes) -> list[str]:
     """Return what a bounce lacks of the form of RFC 3464 section 2; empty where it has it."""
-    message = email.message_from_bytes(octets, policy=email.policy.compat32)
+    message = parts(octets)
     return [*_head(message), *_report(message)]
 
 
@@ -23,7 +22,7 @@ def tells_no_failure(octets: bytes) -> bool:
 
     What has another form, or an unknown Action (RFC 3464 section 2.3.3), is none.
     """
-    message = email.message_from_bytes(octets, policy=email.policy.compat32)
+    message = parts(octets)
     status = [part for part in _parts(message) if part.get_content_type() == "message/delivery-status"]
     actions = [_field(group, "Action").lower() for part in status for group in _parts(part) if group.get("Action")]
     return bool(actions) and all(action in _ACTIONS and action != "failed" for action in actions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate, compress
 
 from conformance.reading import spf, taglist, tlsrpt
 from conformance.reading.dkim import DkimSyntaxError, parse_key
@@ -27,15 +28,14 @@ _VERSION = re.compile(r"\A(?:v\s*[=:\-]?\s*)?spf\W?1?[\s,;]*", re.IGNORECASE)
 def spf_mended(text: str) -> tuple[str, tuple[str, ...]]:
     """Return an SPF record as it seems to be meant, and the words that nobody can read, which are left out."""
     body = _VERSION.sub("", plain(text, limit=len(text)).lstrip(DECORATION), count=1)
-    words: list[str] = []
-    lost: list[str] = []
-    for word in body.split():
-        meant = _meant(word)
-        if meant and not spf.parse_all(" ".join(("v=spf1", *words, meant)))[1]:
-            words.append(meant)
-        else:
-            lost.append(word)
-    return " ".join(("v=spf1", *words)), tuple(lost)
+    written = body.split()
+    meant = [_meant(word) for word in written]
+    record, _ = spf.parse_all(" ".join(("v=spf1", *filter(None, meant))))
+    read = {term.position for term in record.terms}
+    starts = accumulate((len(word) + 1 if word else 0 for word in meant), initial=len("v=spf1 "))
+    kept = [bool(word) and start in read for word, start in zip(meant, starts, strict=False)]
+    lost = (word for word, keep in zip(written, kept, strict=True) if not keep)
+    return " ".join(("v=spf1", *compress(meant, kept))), tuple(lost)
 
 
 def _meant(word: str) -> str:

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["address_fault"]
+import email
+import email.parser
+import email.policy
+from email.message import Message
+
+__all__ = ["address_fault", "parts"]
+
+
+def parts(octets: bytes) -> Message:
+    """Return a message with its parts as the standard library sees them; any octets are read.
+
+    One whose parts nest deeper than the library can follow is read as if it had none.
+    """
+    policy = email.policy.compat32
+    try:
+        return email.message_from_bytes(octets, policy=policy)
+    except RecursionError:
+        return email.parser.BytesHeaderParser(policy=policy).parsebytes(octets)
 
 
 def address_fault(spec: str) -> str:

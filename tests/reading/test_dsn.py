@@ -86,3 +86,9 @@ def test_dotted_lines_are_found_whatever_carries_them():
     head = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     assert dotted_lines(head + b"=2Eone\r\n=2E=\r\n.two\r\n") == [".one", "..two"]
     assert dotted_lines(b"Content-Type: image/png\r\n\r\n.one\r\n") == []
+
+
+@pytest.mark.parametrize("read", [faults, tells_no_failure, dotted_lines])
+def test_parts_that_nest_without_end_are_read(read):
+    nested = "".join(f"Content-Type: multipart/mixed; boundary=b{one}\n\n--b{one}\n" for one in range(2_000))
+    assert read((GOOD.partition("\n--b")[0] + "\n--b\n" + nested).encode()) is not None
