@@ -16,7 +16,7 @@ Data = str | tuple[int, str] | tuple[str, ...]
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _RECORD = re.compile(
-    rf"(?P<name>[^\s;,\"]+) IN (?:(?P<txt>TXT) (?P<strings>{_STRING}(?: {_STRING})*)"
+    rf"(?<![^\s;,\"])(?P<name>[^\s;,\"]+) IN (?:(?P<txt>TXT) (?P<strings>{_STRING}(?: {_STRING})*)"
     r"|MX (?P<preference>\d{1,5}) (?P<exchange>\S+)"
     r"|(?P<other>AAAA|A|PTR) (?P<value>\S+))",
     re.DOTALL,
