@@ -76,12 +76,13 @@ def _tree(node: Node, depth: int) -> Iterator[str]:
 
 def _matrix(row: Row, addresses: Sequence[Address]) -> Iterator[str]:
     from conformance.reading.excerpt import quoted
-    from conformance.report.text import plural
+    from conformance.report.text import look_ups
 
     counts = Counter(cell.result or "unknown" for cell in row.cells.values())
     total = ", ".join(f"{number} {result}" for result, number in counts.most_common())
-    cost = plural(row.root.cost, "look-up")
-    yield f"{cost} in the worst case, 10 are allowed. Addresses of the fleet: {total or 'none'}"
+    cost = look_ups(row.root.cost, row.root.is_whole)
+    worst = " in the worst case" if row.root.cost or row.root.is_whole else ""
+    yield f"{cost}{worst}, 10 are allowed. Addresses of the fleet: {total or 'none'}"
     for address in addresses:
         cell = row.cells[address.ip]
         where = f" of {' > '.join(cell.path)}" if cell.path else ""

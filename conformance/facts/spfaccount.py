@@ -57,6 +57,7 @@ def _account(found: Row, domain: Domain, addresses: Sequence[Address]) -> dict[s
         "domain": domain.name,
         "mail_from": domain.mail_from,
         "lookups": found.root.cost,
+        "lookups_known": found.root.is_whole,
         "sent_from": ranges(number for number, one in enumerate(addresses) if one.host in hosts),
         "cells": [
             {"result": cell.result, "term": cell.term[:_LONGEST], "path": list(cell.path), "at": ranges(numbers)}

@@ -195,6 +195,11 @@ class Node:
         """How many look-ups the record costs in the worst case (RFC 7208 section 4.6.4)."""
         return sum(len(one.looks) for one in self.nodes())
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that it includes could be looked at: else it may cost more look-ups."""
+        return all(one.answer.status is not Status.UNDETERMINED for one in self.nodes())
+
     def nodes(self) -> Iterator[Node]:
         """Yield this record and all that it includes."""
         yield self

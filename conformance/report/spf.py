@@ -10,7 +10,7 @@ from conformance.reading.numbering import numbers
 from conformance.reading.scripts import in_both_forms
 from conformance.report.grouping import Results
 from conformance.report.matrix import anchor
-from conformance.report.text import printable
+from conformance.report.text import look_ups, printable
 
 ALLOWED = 10
 """Look-ups that a record may cost (RFC 7208 section 4.6.4)."""
@@ -92,6 +92,8 @@ class Domain:
     home: str
     mail_from: str
     lookups: int
+    cost: str
+    badge: str
     ticks: list[str]
     own: str
     tone: str
@@ -182,6 +184,7 @@ class Spf:
         passing, unseen = kinds.count("in"), kinds.count("unseen")
         own = f"{passing:,} of {len(kinds):,} own addresses pass" if kinds else "nobody sends for it"
         foreign = sum(one["v4"] for one in domain["others"]), sum(one["v6"] for one in domain["others"])
+        known = domain.get("lookups_known", True)
         missing = [f"IPv{version}" for version in (4, 6) if version not in domain["by_networks"]]
         return Domain(
             in_both_forms(domain["domain"]),
@@ -189,6 +192,8 @@ class Spf:
             f"#{anchor('d', domain['domain'])}",
             domain["mail_from"] if domain["mail_from"] != domain["domain"] else "",
             domain["lookups"],
+            look_ups(domain["lookups"], known),
+            str(domain["lookups"]) if known or domain["lookups"] else "?",
             _ticks(domain["lookups"]),
             f"{own}{f', {unseen} not known' if unseen else ''}",
             "fail" if "out" in kinds else "undetermined" if unseen else "pass" if kinds else "not-applicable",

@@ -37,6 +37,13 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
 
 
+def look_ups(cost: int, known: bool) -> str:
+    """Return how many look-ups an SPF record costs; ``known``: whether all that it includes was seen."""
+    if known:
+        return plural(cost, "look-up")
+    return f"at least {plural(cost, 'look-up')}" if cost else "look-ups not known"
+
+
 def plural(count: int, noun: str) -> str:
     """Return ``1 host``, ``2 hosts``, ``1,200 hosts``."""
     if count == 1:

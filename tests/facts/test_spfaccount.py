@@ -54,6 +54,7 @@ def test_a_domain_with_an_include() -> None:
     assert found["addresses"] == ["mx0/192.0.2.0", "mx1/192.0.2.1"]
     (domain,) = found["domains"]
     assert (domain["lookups"], domain["sent_from"], domain["by_networks"]) == (2, "0", [4, 6])
+    assert domain["lookups_known"]
     assert [(cell["result"], cell["term"], cell["at"]) for cell in domain["cells"]] == [
         ("pass", "ip4:192.0.2.0", "0"),
         ("fail", "-all", "1"),
@@ -112,3 +113,10 @@ def test_shards_are_joined_by_the_names_of_addresses() -> None:
     assert {cell["result"]: cell["at"] for cell in whole["domains"][1]["cells"]} == {"pass": "2", "fail": "0-1 3"}
     assert whole["domains"][1]["sent_from"] == "0"
     assert spf_of([{}, {}]) == {}
+
+
+def test_what_a_record_costs_is_not_known_where_an_include_was_not_seen() -> None:
+    kept = store({"d.example": "v=spf1 include:i.example -all", "i.example": None, "silent.example": None})
+    found = told(kept, fleet("d.example", "silent.example"))
+    costs = {one["domain"]: (one["lookups"], one["lookups_known"]) for one in found["domains"]}
+    assert costs == {"d.example": (1, False), "silent.example": (0, False)}

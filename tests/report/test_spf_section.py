@@ -169,3 +169,18 @@ def test_nothing_is_shown_where_spf_was_not_looked_up() -> None:
     text = render(results(result("ptr.exists", f"{MX}/198.51.100.25")))
     assert 'id="spf"' not in text
     assert "#spf" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "cost", "badge"),
+    [
+        ({"lookups": 0}, "0 look-ups", "0"),
+        ({"lookups": 2, "lookups_known": True}, "2 look-ups", "2"),
+        ({"lookups": 2, "lookups_known": False}, "at least 2 look-ups", "2"),
+        ({"lookups": 0, "lookups_known": False}, "look-ups not known", "?"),
+    ],
+)
+def test_what_could_not_be_looked_at_does_not_cost_nothing(more: dict[str, Any], cost: str, badge: str) -> None:
+    (one,) = Spf(told(domain(**more))).domains
+    assert (one.cost, one.badge) == (cost, badge)
+    assert f'<span class="tally">{cost}</span>' in render(told(domain(**more)))
