@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -308,7 +309,8 @@ class Inquirer:
 def _reason(error: OSError | EOFError) -> str:
     if isinstance(error, EOFError):
         return "connection closed"
-    return (error.strerror or type(error).__name__).lower()
+    # asyncio puts words of its own in place of the system's.
+    return (os.strerror(error.errno) if error.errno else type(error).__name__).lower()
 
 
 def _clock() -> float:

@@ -110,8 +110,8 @@ def closed_port() -> Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler, *, delay: float = 0.0) -> AsyncIterator[NameServer]:
-    """Run a name server over UDP and TCP, ``delay`` in seconds before each datagram."""
+async def serving(handler: Handler, *, delay: float = 0.0, over_tcp: bool = True) -> AsyncIterator[NameServer]:
+    """Run a name server over UDP and TCP, or UDP alone, ``delay`` in seconds before each datagram."""
     tcp, udp = _both()
     server = NameServer(handler, tcp.getsockname()[1])
 
@@ -124,6 +124,8 @@ async def serving(handler: Handler, *, delay: float = 0.0) -> AsyncIterator[Name
         writer.close()
 
     listener = await asyncio.start_server(stream, sock=tcp)
+    if not over_tcp:
+        listener.close()
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Datagrams(server, delay), sock=udp
     )
@@ -137,11 +139,14 @@ async def serving(handler: Handler, *, delay: float = 0.0) -> AsyncIterator[Name
 
 @contextlib.asynccontextmanager
 async def asking(
-    handler: Handler, *, delay: float = 0.0, **options: object
+    handler: Handler, *, delay: float = 0.0, over_tcp: bool = True, **options: object
 ) -> AsyncIterator[tuple[NameServer, Resolver]]:
     """Run a name server and a resolver with short time-outs that asks it."""
     settings: dict[str, object] = {"timeout": 0.1, "retries": 1} | options
-    async with serving(handler, delay=delay) as server, Resolver([server.address], **settings) as resolver:  # type: ignore[arg-type]
+    async with (
+        serving(handler, delay=delay, over_tcp=over_tcp) as server,
+        Resolver([server.address], **settings) as resolver,  # type: ignore[arg-type]
+    ):
         yield server, resolver
 
 

@@ -241,6 +241,12 @@ def test_a_truncated_answer_without_tcp_is_undetermined(over_tcp: bytes | None) 
     asyncio.run(run())
 
 
+def test_a_truncated_answer_where_tcp_is_refused_is_undetermined() -> None:
+    answer, server = ask(lambda asked: reply(asked, flags=dns.flags.TC), "x.example.org", "TXT", over_tcp=False)
+    assert answer.status is Status.UNDETERMINED
+    assert answer.error == f"no answer over TCP from {server}: connection refused"
+
+
 @pytest.mark.parametrize("rcode", ["FORMERR", "NOTIMP", "BADVERS"])
 def test_a_server_without_edns_is_asked_without(rcode: str) -> None:
     def old(asked: Asked) -> dns.message.Message:
