@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from conformance.facts.authentication import Authentication, authentication
+from conformance.facts.dmarcaround import ReportMailboxes
 from conformance.facts.domain import MailDomain, mail_domain
 from conformance.facts.store import Asker
 from conformance.fleet.sending import Probe
@@ -45,7 +46,7 @@ class Participation:
     def _mailbox(self) -> str:
         if not self.reports:
             return f"the record of {self.source.domain} names no mailbox for reports"
-        takes = findings(self.reports, lambda one: not one.null_mx and one.reachable)
+        takes = findings(self.reports, lambda one: not ReportMailboxes.refusal(one))
         return "" if takes else f"{listed(one.name for one in self.reports)} takes no mail, reports neither"
 
 
