@@ -29,6 +29,7 @@ __all__ = [
     "Undetermined",
     "check",
     "findings",
+    "first_seen",
     "listed",
     "seen",
     "sources",
@@ -127,6 +128,31 @@ def seen(text: str, *, fix: str | None = None, at_most: str | None = None, aspec
     finding.at_most = Level(at_most) if at_most else None
     finding.aspect = aspect
     return finding
+
+
+def first_seen(*looks: tuple[Callable[[], list[str]], Callable[[list[str]], Seen]]) -> Seen | None:
+    """Return what the first of some looks finds that finds something; None where none does.
+
+    A look is what may be found, and how that is said. One that cannot be had keeps the next ones from nothing, only
+    what ``at_most`` lowers does not stand in for what is unknown. Raises as :func:`findings`.
+    """
+    unknown: Undetermined | None = None
+    reasons: list[NotApplicable] = []
+    for look, say in looks:
+        try:
+            found = look()
+        except Undetermined as cause:
+            unknown = unknown or cause
+        except NotApplicable as reason:
+            reasons.append(reason)
+        else:
+            if found and not ((said := say(found)).at_most and unknown):
+                return said
+    if unknown:
+        raise unknown
+    if len(reasons) == len(looks):
+        raise reasons[0]
+    return None
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.check import check, listed, seen
+from conformance.check import check, first_seen, listed, seen
 
 if TYPE_CHECKING:
     from conformance.facts.outcomes import Outcomes
@@ -35,12 +35,12 @@ def test_smtp_unknown_xyz(unknown_success: Outcomes, unknown_deferral: Patience,
 
     New codes appear; a client that knows a fixed list loses mail or repeats it.
     """
-    failed = unknown_success.undelivered
-    assert not failed, seen(f"259: {failed[0]}", aspect="2yz")
-    lost = unknown_deferral.unretried
-    assert not lost, seen(lost[0], aspect="4yz")
-    again = unknown_refusal.repeated
-    assert not again, seen(again[0], aspect="5yz")
+    wrong = first_seen(
+        (lambda: unknown_success.undelivered, lambda failed: seen(f"259: {failed[0]}", aspect="2yz")),
+        (lambda: unknown_deferral.unretried, lambda lost: seen(lost[0], aspect="4yz")),
+        (lambda: unknown_refusal.repeated, lambda again: seen(again[0], aspect="5yz")),
+    )
+    assert not wrong, wrong
 
 
 @check(
@@ -133,7 +133,11 @@ def test_smtp_rcpt_grouping(copies: Outcomes, recipient_limit: Patience) -> None
 
     Many copies count as many messages; a recipient that got 452 has to be tried again.
     """
-    lost = recipient_limit.spilled
-    assert not lost, seen(f"after 452 beyond two recipients: {lost[0]}", aspect="limit")
-    separate = copies.separate_copies
-    assert not separate, seen(separate[0], aspect="copies")
+    wrong = first_seen(
+        (
+            lambda: recipient_limit.spilled,
+            lambda lost: seen(f"after 452 beyond two recipients: {lost[0]}", aspect="limit"),
+        ),
+        (lambda: copies.separate_copies, lambda separate: seen(separate[0], aspect="copies")),
+    )
+    assert not wrong, wrong
