@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from conformance.facts.attempts import SURE, arrival, course, first_course, spelled
 from conformance.facts.delivery import nothing_came
 from conformance.facts.outcomes import undelivered
-from conformance.facts.trial import Trial
+from conformance.facts.trial import Trial, parse_time
 from conformance.facts.tried import Tried
 from conformance.outcome import Undetermined
 
@@ -77,6 +77,8 @@ def _stale(trial: Trial) -> Iterator[str]:
     old = first.attempts[-1].capture
     new = second.attempts[0].capture
     if new.local == old.local and new.exchange == old.exchange:
+        if parse_time(new.started) < parse_time(second.letter.handed):
+            raise Undetermined(f"{trial.ref}: the second letter came in a session that was open before the MX moved")
         yield f"both messages went to {old.exchange or old.local}, the second after the MX had moved"
 
 

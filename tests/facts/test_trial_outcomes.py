@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -299,6 +300,15 @@ def test_an_mx_that_moves() -> None:
     check(said(lambda: stale.kept_to_old_exchange), "both messages went to mx1.conform.example.net")
     check(said(lambda: routes("mx-moved", sessions=[old]).kept_to_old_exchange), "undetermined: ")
     check(said(lambda: routes("mx-moved", sessions=[old], letters=1).kept_to_old_exchange), "undetermined: ")
+
+
+def test_a_session_that_was_open_before_the_mx_moved_tells_nothing() -> None:
+    made = trial("mx-moved", sessions=[{"at": 1, "ms": 650_000.0}, {"at": 601, "letter": 1}])
+    first, second = made.captures
+    again = replace(second.transactions[0], at=640_000.0)
+    held = replace(first, transactions=(*first.transactions, again))
+    looked = view(Routes, replace(made, captures=(held,)))
+    check(said(lambda: looked.kept_to_old_exchange), "undetermined: mx1/news mx-moved: the second letter came in a ses")
 
 
 def test_exchanges_of_one_preference() -> None:
