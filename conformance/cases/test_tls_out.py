@@ -103,6 +103,8 @@ def test_tls_out_ciphers(encryption: Handshakes) -> None:
     """
     weak = encryption.weak_ciphers
     assert not weak, seen(weak[0])
+    ageing = encryption.ageing_ciphers
+    assert not ageing, seen(ageing[0], at_most="should", aspect="ageing")
     anonymous = encryption.anonymous_ciphers
     assert not anonymous, seen(
         f"{anonymous[0]}: these give no proof of the server, as opportunistic TLS asks none",

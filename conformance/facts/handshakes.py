@@ -14,7 +14,10 @@ from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading.excerpt import listed, quoted
 from conformance.receiver.capture import Capture, ClientHello, Tls, Transaction
 
-_WEAK = re.compile(r"_NULL_|EXPORT|_RC4_|_RC2_|_DES_|_3DES_|_DES40_")
+_WEAK = re.compile(r"_NULL_|EXPORT|_RC4_|_RC2_|_DES_|_DES40_")
+"""Suites that no client may offer (RFC 9325 section 4.1)."""
+_AGEING = re.compile(r"_3DES_|_IDEA_")
+"""Suites of 112 to 127 bits, or of a cipher with blocks of 64 bits, which a client should not offer."""
 _ANONYMOUS = re.compile(r"_anon_")
 _STRONG = re.compile(r"TLS_(?:(?:ECDHE|DHE)_.+_)?(?:AES_(?:128|256)_(?:GCM|CCM)|CHACHA20_POLY1305)")
 """AEAD with ephemeral keys (RFC 9325 section 4.2); suites of TLS 1.3 name no key exchange."""
@@ -44,6 +47,11 @@ class Handshakes(Tried):
         return self.find(_weak)
 
     @property
+    def ageing_ciphers(self) -> list[str]:
+        """Cipher suites that were offered and should not be."""
+        return self.find(_ageing)
+
+    @property
     def anonymous_ciphers(self) -> list[str]:
         """Cipher suites without authentication that were offered."""
         return self.find(_anonymous)
@@ -68,17 +76,24 @@ def _offers(capture: Capture) -> bool:
     return any(one.upper() == "STARTTLS" for one in capture.extensions)
 
 
+def _asked_for_nothing(capture: Capture) -> bool:
+    """Whether a session never said EHLO, and so could not learn what is offered (RFC 5321 section 3.2)."""
+    return bool(capture.hellos) and all(one.verb.upper() == "HELO" for one in capture.hellos)
+
+
 def in_tls(capture: Capture, transaction: Transaction) -> bool:
     """Return whether a transaction was made inside TLS."""
     return bool(capture.tls and capture.tls.version and capture.tls.at <= transaction.at)
 
 
 def _unused(trial: Trial) -> Iterator[str]:
-    offering = [(capture, one) for capture, one in trial.accepted if _offers(capture)]
-    if not offering:
+    came = [(capture, one) for capture, one in trial.accepted if _offers(capture) or _asked_for_nothing(capture)]
+    if not came:
         raise nothing_came(trial)
-    for capture, one in offering:
-        if not in_tls(capture, one):
+    for capture, one in came:
+        if _asked_for_nothing(capture):
+            yield "the message came in clear text: the session greets with HELO, which asks for no STARTTLS"
+        elif not in_tls(capture, one):
             failed = f": the handshake failed ({capture.tls.error})" if capture.tls else ""
             yield f"the message came in clear text to a receiver that offers STARTTLS{failed}"
 
@@ -126,6 +141,12 @@ def _weak(trial: Trial) -> Iterator[str]:
             yield f"the ClientHello offers {listed(weak, 3)}"
         elif not any(_STRONG.match(cipher) for cipher in hello.ciphers):
             yield f"the ClientHello offers no AEAD suite with ephemeral keys: {listed(hello.ciphers, 3)}"
+
+
+def _ageing(trial: Trial) -> Iterator[str]:
+    for _, hello in _hellos(trial):
+        if found := [cipher for cipher in hello.ciphers if _AGEING.search(cipher)]:
+            yield f"the ClientHello offers {listed(found, 3)}"
 
 
 def _anonymous(trial: Trial) -> Iterator[str]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from conformance.cases import test_tls_out
 from conformance.facts.greetings import Greetings
 from conformance.facts.handshakes import Handshakes
 from conformance.facts.manners import Manners
+from tests.cases.verdicts import verdict
 from tests.facts.tries import said, trial, view
 
 
@@ -223,6 +225,8 @@ def test_tls_that_is_used_or_not() -> None:
     check(said(lambda: handshakes().unused), "")
     check(said(lambda: handshakes(tls=False, extensions=["STARTTLS"]).unused), "the message came in clear text")
     check(said(lambda: handshakes(tls=False).unused), "undetermined: ")
+    plain = {"hellos": [{"at": 5, "verb": "HELO", "argument": "mx1.example.com", "code": 250}], "extensions": []}
+    check(said(lambda: handshakes(tls=False, **plain).unused), "the message came in clear text: the session greets wi")
     check(said(lambda: handshakes(**broken()).unused), "undetermined: ")
 
 
@@ -266,7 +270,8 @@ def test_no_client_hello_is_no_answer() -> None:
         (["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"], "", ""),
         (["TLS_DHE_RSA_WITH_AES_128_CCM", "TLS_DH_anon_WITH_AES_128_GCM_SHA256"], "", "the ClientHello offers TLS_DH"),
         (["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_NULL_SHA"], "the ClientHello offers TLS_RSA_WITH_NULL_SHA", ""),
-        (["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"], "the ClientHello offers TLS_RSA_WITH_3DES", ""),
+        (["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"], "", ""),
+        (["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_DES_CBC_SHA"], "the ClientHello offers TLS_RSA_WITH_DES_CBC", ""),
         (["TLS_AES_128_GCM_SHA256", "TLS_RSA_EXPORT_WITH_RC4_40_MD5"], "the ClientHello offers TLS_RSA_EXPORT", ""),
         (["TLS_RSA_WITH_AES_128_GCM_SHA256", "0xC0FF"], "the ClientHello offers no AEAD suite with ephemeral keys", ""),
         ([], "the ClientHello offers no AEAD suite with ephemeral keys", ""),
@@ -276,6 +281,15 @@ def test_cipher_suites(ciphers: list[str], weak: str, anonymous: str) -> None:
     held = handshakes(tls={"version": "TLSv1.2", "hello": {"ciphers": ciphers}})
     check(said(lambda: held.weak_ciphers), weak)
     check(said(lambda: held.anonymous_ciphers), anonymous)
+
+
+def test_suites_that_grow_old_are_no_broken_ones() -> None:
+    suites = ["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_AES_128_CBC_SHA"]
+    held = handshakes(tls={"version": "TLSv1.2", "hello": {"ciphers": suites}})
+    check(said(lambda: held.ageing_ciphers), "the ClientHello offers TLS_RSA_WITH_3DES_EDE_CBC_SHA")
+    check(said(lambda: handshakes().ageing_ciphers), "")
+    told = verdict(test_tls_out.test_tls_out_ciphers, held)
+    assert (told.said, told.at_most) == ("finding", "should")
 
 
 def test_server_names() -> None:
