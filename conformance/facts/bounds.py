@@ -22,8 +22,11 @@ class Window:
 
     def __init__(self, most: int) -> None:
         self.flying = 0
+        self.limit = min(most, NEAR)
+        """How many may be under way now."""
         self._most = most
-        self._limit = float(min(most, NEAR))
+        self._exact = float(self.limit)
+        self._useful = float(most)
         self._least_delay = math.inf
         self._smoothed = 0.0
         self._varied = 0.0
@@ -32,26 +35,32 @@ class Window:
     @property
     def full(self) -> bool:
         """Whether no further question may be sent."""
-        return self.flying >= int(self._limit)
+        return self.flying >= self.limit
 
     def measured(self, delay: float) -> None:
         """Take note of how long a reply took to a query that was sent once (RFC 6298 section 2)."""
         if self._smoothed:
-            self._varied += (abs(self._smoothed - delay) - self._varied) / 4
-            self._smoothed += (delay - self._smoothed) / 8
+            off = delay - self._smoothed
+            self._varied += (abs(off) - self._varied) / 4
+            self._smoothed += off / 8
         else:
             self._smoothed, self._varied = delay, delay / 2
-        self._least_delay = min(self._least_delay, delay)
-        if self._limit < self._most:
+        if delay < self._least_delay:
             # What waits in this process makes replies seem late: the least delay is the way's own.
-            useful = min(self._most, max(NEAR, _GOAL * self._least_delay))
-            self._limit = min(useful, self._limit + 1 / (1 if self._cut_at == -math.inf else self._limit))
+            self._least_delay = delay
+            self._useful = min(self._most, max(NEAR, _GOAL * delay))
+        if self._exact < self._most and self._exact != self._useful:
+            more = 1 / (1 if self._cut_at == -math.inf else self._exact)
+            self._bound(min(self._useful, self._exact + more))
 
     def lost(self, now: float) -> None:
         """Take note that a query or its reply was lost where the server lives: fewer at once, halved once a delay."""
         if now >= self._cut_at + max(self._smoothed, EARLIEST):
             self._cut_at = now
-            self._limit = max(min(NEAR, self._most), self._limit / 2)
+            self._bound(max(min(NEAR, self._most), self._exact / 2))
+
+    def _bound(self, exact: float) -> None:
+        self._exact, self.limit = exact, int(exact)
 
     def impatience(self) -> float:
         """Return the seconds after which a query seems lost; infinite while nothing is known of the server."""
@@ -68,10 +77,10 @@ class Pace:
 
     def wait(self, now: float) -> float:
         """Take the next turn if it has come, and return 0; otherwise the seconds until it comes."""
-        due = max(self._due + self._gap, now - self._slack)
+        due, earliest = self._due + self._gap, now - self._slack
         if due > now:
             return due - now
-        self._due = due
+        self._due = due if due > earliest else earliest
         return 0.0
 
     async def turn(self) -> None:

@@ -76,9 +76,11 @@ class Circuit:
     def answered(self, now: float) -> None:
         """Close the circuit."""
         self.answered_at = now
-        self.trouble = None
-        self._trial_at = -math.inf
-        self._unanswered.clear()
+        if self.trouble:
+            self.trouble = None
+            self._trial_at = -math.inf
+        if self._unanswered:
+            self._unanswered.clear()
 
     def unanswered(self, name: Hashable, rdtype: Hashable, trouble: Trouble, now: float) -> None:
         """Count a question; open the circuit when there are enough of them."""
@@ -93,28 +95,15 @@ class Circuit:
 class Zone(Circuit):
     """The circuit of one zone behind a server, which admits few questions until the zone has shown that it answers.
 
-    ``waiting`` are questions for which there is no place yet.
+    ``flying`` holds the questions under way, each with the name that it is about, ``waiting`` those for which there is
+    no place yet.
     """
 
     def __init__(self, key: str, pause: float) -> None:
         super().__init__(pause, names=2)
         self.key = key
+        self.flying: dict[Hashable, Hashable] = {}
         self.waiting: deque[Any] = deque()
-        self._flying = 0
-        self._by_name: dict[Hashable, int] = {}
-
-    def enter(self, name: Hashable) -> None:
-        """Give a question its place."""
-        self._flying += 1
-        self._by_name[name] = self._by_name.get(name, 0) + 1
-
-    def leave(self, name: Hashable) -> None:
-        """Take a question's place back."""
-        self._flying -= 1
-        if self._by_name[name] == 1:
-            del self._by_name[name]
-        else:
-            self._by_name[name] -= 1
 
     def crowded(self, name: Hashable) -> bool:
         """Whether a question about a name has to wait, as long as the zone is under suspicion."""
@@ -122,7 +111,9 @@ class Zone(Circuit):
             return False
         # What was left unanswered keeps its place: another question in it would start another round of time-outs.
         places = THRESHOLD - len(self._unanswered)
-        return self._flying >= (places if places > 0 else THRESHOLD) or self._by_name.get(name, 0) >= _PLACES_OF_A_NAME
+        if len(self.flying) >= (places if places > 0 else THRESHOLD):
+            return True
+        return list(self.flying.values()).count(name) >= _PLACES_OF_A_NAME
 
     def awakened(self) -> list[Any]:
         """Return those who waited and may have a place now."""

@@ -7,9 +7,8 @@ When silence counts against a name server or a zone, and how many questions may 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 
 import dns.resolver
@@ -47,17 +46,23 @@ _Key = tuple[str, int, bool, bool]
 class _Flight:
     """A question under way, and those who wait for it."""
 
-    __slots__ = ("call", "failed", "outcome", "waiters")
+    __slots__ = ("_resolver", "call", "failed", "question", "waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: Resolver, question: Question) -> None:
+        self._resolver = resolver
+        self.question = question
         self.call: Call | None = None
-        self.failed: list[Step] = []
-        self.outcome: Step | BaseException | None = None
+        self.failed: tuple[Step, ...] = ()
         self.waiters: list[asyncio.Future[Step]] = []
+
+    def told(self, outcome: Step | BaseException) -> None:
+        """Take what a server has said."""
+        self._resolver.told(self, outcome)
 
     def land(self, outcome: Step | BaseException) -> None:
         """Tell all who wait."""
-        self.outcome = outcome
+        # A circle of call and flight would stay in memory until garbage is looked for, and that is rare.
+        self.call = None
         for waiter in self.waiters:
             if waiter.done():
                 continue
@@ -98,14 +103,14 @@ class Resolver:
             raise ValueError("time-out, rate and questions in flight must be positive, retries not negative")
         pace = Pace(rate, min(in_flight, NEAR))
         limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
-        self._step = partial(layers.step, live=self._live_step) if layers else self._live_step
+        self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
         self._answers: dict[_Key, Answer] = {}
         self._asked: set[_Key] = set()
         self._steps: dict[_Key, Step] = {}
         self._flights: dict[_Key, _Flight] = {}
         self._closed = False
-        self._validator = Validator(anchors, self._try_servers) if anchors else None
+        self._validator = Validator(anchors, self._live_step) if anchors else None
 
     async def __aenter__(self) -> Resolver:
         return self
@@ -150,21 +155,24 @@ class Resolver:
         if self._closed:
             raise RuntimeError("the resolver is closed")
         kind = parse_type(rdtype)
-        key = canonical(name), int(kind), checking, False
-        if (answer := self._answers.get(key)) is None:
-            self._asked.add(key)
-            answer = self._answers.setdefault(key, await self._answer(key[0], kind, checking))
-        return answer
-
-    async def _answer(self, text: str, rdtype: RdataType, checking: bool) -> Answer:
+        text = canonical(name)
+        key = text, int(kind), checking, False
+        if (answer := self._answers.get(key)) is not None:
+            return answer
+        self._asked.add(key)
         try:
-            question = Question.read(text, rdtype, checking=checking)
+            question = Question.read(text, kind, checking=checking)
         except ValueError as error:
-            return Answer(text, shown_type(rdtype), Status.ABSENT, "NOTANAME", error=str(error))
-        steps = [await self._step(question)]
-        if not steps[0].chain:
-            return _joined(text, steps)
-        chain = [question.name]
+            answer = Answer(text, shown_type(kind), Status.ABSENT, "NOTANAME", error=str(error))
+        else:
+            step = await self._step(question)
+            answer = await self._followed(text, question, step) if step.chain else _joined(text, [step])
+        return self._answers.setdefault(key, answer)
+
+    async def _followed(self, text: str, question: Question, step: Step) -> Answer:
+        """Follow the aliases that the first reply tells of."""
+        rdtype, checking = question.rdtype, question.checking
+        steps, chain = [step], [question.name]
         while True:
             for target in steps[-1].chain:
                 if target in chain:
@@ -176,55 +184,50 @@ class Resolver:
                 return _joined(text, steps)
             steps.append(await self._step(Question.of(chain[-1], rdtype, checking=checking)))
 
-    async def _live_step(self, question: Question) -> Step:
-        """Put a question to the servers, once for all who wait for it, and judge the answer where that is ours."""
+    def _step(self, question: Question) -> Awaitable[Step]:
+        # Not made once and kept: a circle would hold all answers in memory until garbage is looked for.
+        live = self._judged_step if self._validator else self._live_step
+        return self._layers.step(question, live) if self._layers else live(question)
+
+    async def _judged_step(self, question: Question) -> Step:
+        """Put a question to the servers, and judge the answer where that is ours."""
         if self._validator is None or not question.checking:
-            return await self._try_servers(question)
+            return await self._live_step(question)
         if (known := self._steps.get(question.key)) is None:
-            step = await self._try_servers(Question.proving(question.name, question.rdtype))
+            step = await self._live_step(Question.proving(question.name, question.rdtype))
             known = self._steps[question.key] = await self._validator.judged(step)
         return known
 
-    async def _try_servers(self, question: Question) -> Step:
-        """Wait for the flight of a question; the last who no longer waits ends it."""
+    async def _live_step(self, question: Question) -> Step:
+        """Put a question to the servers, once for all who wait for it; the last who no longer waits ends it."""
         if (known := self._steps.get(question.key)) is not None:
             return known
-        flight = self._flights.get(question.key) or self._depart(question)
-        if isinstance(flight.outcome, Step):
-            return flight.outcome
+        if (flight := self._flights.get(question.key)) is None:
+            flight = self._flights[question.key] = _Flight(self, question)
+            flight.call = self._upstreams[0].submit(question, flight.told)
         waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         flight.waiters.append(waiter)
         try:
             return await waiter
-        finally:
+        except BaseException:
             flight.waiters.remove(waiter)
-            if not flight.waiters and flight.outcome is None:
-                self._flights.pop(question.key, None)
-                if flight.call:
-                    flight.call.cancel()
+            if not flight.waiters and flight.call:
+                del self._flights[question.key]
+                flight.call.cancel()
+            raise
 
-    def _depart(self, question: Question) -> _Flight:
-        flight = self._flights[question.key] = _Flight()
-        self._put(question, flight)
-        return flight
-
-    def _put(self, question: Question, flight: _Flight) -> None:
-        """Put a question to the next server."""
-        call = self._upstreams[len(flight.failed)].submit(question, partial(self._told, question, flight))
-        if not call.over:
-            flight.call = call
-
-    def _told(self, question: Question, flight: _Flight, outcome: Step | BaseException) -> None:
+    def told(self, flight: _Flight, outcome: Step | BaseException) -> None:
         """Take what a server has said, and ask the next one if that was nothing."""
-        if isinstance(outcome, Step) and not outcome.usable:
-            flight.failed.append(outcome)
-            if len(flight.failed) < len(self._upstreams):
-                self._put(question, flight)
-                return
-            outcome = _worst(flight.failed)
-        self._flights.pop(question.key, None)
+        question = flight.question
         if isinstance(outcome, Step):
+            if not outcome.usable:
+                flight.failed += (outcome,)
+                if (tried := len(flight.failed)) < len(self._upstreams):
+                    flight.call = self._upstreams[tried].submit(question, flight.told)
+                    return
+                outcome = _worst(flight.failed)
             self._steps[question.key] = outcome
+        del self._flights[question.key]
         flight.land(outcome)
 
 

@@ -87,7 +87,11 @@ class Box:
     def __init__(self) -> None:
         self._mail: asyncio.Queue[Mail] = asyncio.Queue(_BOX_SIZE)
 
-    def heard(self, mail: Mail) -> None:
+    def heard(self, mail: Mail, at: float) -> None:
+        """Keep a datagram or an error, whenever it came."""
+        self.keep(mail)
+
+    def keep(self, mail: Mail) -> None:
         """Keep a datagram or an error."""
         if not self._mail.full():
             self._mail.put_nowait(mail)

@@ -16,6 +16,7 @@ _LARGEST = 65535
 _RECEIVED = 1 << 20
 """Octets that may wait to be read while this process is busy."""
 _HEADER_ID = 2
+"""Octets of the id that a message begins with."""
 
 Mail = bytes | OSError
 """What comes back on a socket: a datagram, or the error that stands for one."""
@@ -24,8 +25,8 @@ Mail = bytes | OSError
 class Hearer(Protocol):
     """Whoever waits for what comes in under an id."""
 
-    def heard(self, mail: Mail) -> None:
-        """Take a datagram or an error. Must not raise."""
+    def heard(self, mail: Mail, at: float) -> None:
+        """Take a datagram or an error that came at a time of the event loop's clock. Must not raise."""
         ...
 
 
@@ -37,7 +38,6 @@ class Link:
         self._hearers: dict[int, Hearer] = {}
         self._ids: list[int] = []
         self._unsent: deque[bytes] = deque()
-        self._buffer = memoryview(bytearray(_LARGEST))
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -91,18 +91,18 @@ class Link:
 
     def _read(self) -> None:
         """Sort datagrams by their ids; what nobody waits for is dropped."""
-        receive, hearers, buffer = self._socket.recv_into, self._hearers, self._buffer
+        # All that is read at once had come by now: what reading it takes is no delay of the server.
+        receive, hearers, at = self._socket.recv, self._hearers, self._loop.time()
         for _ in range(_AT_ONCE):
             try:
-                data = bytes(buffer[: receive(buffer)])
+                data = receive(_LARGEST)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 self._failed(error)
                 return
-            hearer = hearers.get(int.from_bytes(data[:_HEADER_ID], "big"))
-            if hearer is not None and len(data) >= _HEADER_ID:
-                hearer.heard(data)
+            if len(data) >= _HEADER_ID and (hearer := hearers.get(data[0] << 8 | data[1])) is not None:
+                hearer.heard(data, at)
 
     def _send_rest(self) -> None:
         try:
@@ -119,8 +119,9 @@ class Link:
 
     def _failed(self, error: OSError) -> None:
         """Tell every query of this socket: the kernel does not say which of them an ICMP error is about."""
+        at = self._loop.time()
         for hearer in list(self._hearers.values()):
-            hearer.heard(error)
+            hearer.heard(error, at)
 
 
 class Links:
@@ -131,7 +132,6 @@ class Links:
         self._remote = address, port
         self._links: list[Link] = []
         self._picks: list[int] = []
-        self._outgoing: list[tuple[Link, bytes]] = []
 
     def pick(self) -> Link:
         """Return one of the sockets at random. Raises OSError when they cannot be opened."""
@@ -142,24 +142,12 @@ class Links:
         return self._links[self._picks.pop() % _SOCKETS]
 
     def send(self, link: Link, data: bytes) -> None:
-        """Send a datagram on one of the sockets before the event loop looks for replies, and count it.
-
-        All of a turn are sent in a row: each alone would wake the server for one question, and that takes longer than
-        to answer it.
-        """
+        """Send a datagram on one of the sockets, and count it."""
         self.sent += 1
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._send)
-        self._outgoing.append((link, data))
-
-    def _send(self) -> None:
-        outgoing, self._outgoing = self._outgoing, []
-        for link, data in outgoing:
-            link.send(data)
+        link.send(data)
 
     def close(self) -> None:
         """Close the sockets."""
-        self._outgoing.clear()
         for link in self._links:
             link.close()
         self._links.clear()

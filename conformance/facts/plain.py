@@ -19,8 +19,8 @@ from conformance.facts.answer import Record
 
 _HEADER = Struct("!HHHHH")
 """Flags and the number of records in each section."""
-_FIXED = Struct("!HHIH")
-"""Type, class, TTL and length of a record (RFC 1035 section 3.2.1)."""
+_RECORD = Struct("!HHHIH")
+"""Owner as a pointer, type, class, TTL and length of a record (RFC 1035 section 3.2.1)."""
 _TIMES = Struct("!IIIII")
 _START = 12
 _OF_QUESTION = 0xC000 | _START
@@ -36,6 +36,9 @@ _OPT_SIZE = 11
 _MAX_NAME = 255
 _MAX_POINTERS = 16
 _MAX_RECORDS = 128
+_SOA = int(RdataType.SOA)
+_SIZES = {int(RdataType.A): 4, int(RdataType.AAAA): 16}
+"""Octets of an address by its type. Numbers are compared and hashed much faster than members of an enumeration."""
 
 _NAME = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 """Names that are shown as they are, without escapes."""
@@ -58,23 +61,24 @@ class Plain(NamedTuple):
     authenticated: bool
 
 
-def read_plain(data: bytes, query: bytes) -> Plain | None:
-    """Read the reply to a query, both with their ids, which are not compared; None when another reader has to.
+def read_plain(data: bytes, asked: bytes) -> Plain | None:
+    """Read the reply to a query; None when another reader has to. Ids are not compared.
 
-    ``query`` is one question with an OPT record of eleven octets.
+    ``asked`` is the question as it was sent: name, type and class.
     """
-    end = len(query) - _OPT_SIZE
-    if len(data) < end or data[_START:end] != query[_START:end]:
+    if not data.startswith(asked, _START):
         return None
+    end = _START + len(asked)
     flags, questions, answers, authorities, additional = _HEADER.unpack_from(data, 2)
     rcode = flags & 0xF
     if flags & _QR_OPCODE_TC != _QR or questions != 1 or (rcode and (rcode != _NXDOMAIN or answers)):
         return None
-    read = _READERS.get(int.from_bytes(data[end - 4 : end - 2], "big"))
+    rdtype = data[end - 4] << 8 | data[end - 3]
+    read = _READERS.get(rdtype)
     if read is None or (answers and authorities) or answers > _MAX_RECORDS:
         return None
     try:
-        found = _records(data, end, read, answers) if answers else _denial(data, end, authorities)
+        found = _records(data, end, rdtype, read, answers) if answers else _denial(data, end, authorities)
         if found is None or not _ends(data, found[0], additional):
             return None
     except IndexError:
@@ -82,23 +86,23 @@ def read_plain(data: bytes, query: bytes) -> Plain | None:
     return Plain(rcode == _NXDOMAIN, found[1], found[2], bool(flags & _AD))
 
 
-def _records(data: bytes, end: int, read: Reader, count: int) -> Found | None:
+def _records(data: bytes, at: int, rdtype: int, read: Reader, count: int) -> Found | None:
     """Read the records of a type, which may be kept as long as the one with the lowest TTL."""
-    rdtype = int.from_bytes(data[end - 4 : end - 2], "big")
     records: list[Record] = []
-    at, lowest = end, _MAX_TTL
+    lowest, length = _MAX_TTL, len(data)
     for _ in range(count):
         start = at + 12
-        if start > len(data) or data[at : at + 2] != b"\xc0\x0c":
+        if start > length:
             return None
-        kind, rdclass, ttl, size = _FIXED.unpack_from(data, at + 2)
+        owner, kind, rdclass, ttl, size = _RECORD.unpack_from(data, at)
         at = start + size
-        if kind != rdtype or rdclass != 1 or ttl > _MAX_TTL or at > len(data):
+        if owner != _OF_QUESTION or kind != rdtype or rdclass != 1 or ttl > _MAX_TTL or at > length:
             return None
         if (record := read(data, start, at)) is None:
             return None
         records.append(record)
-        lowest = min(lowest, ttl)
+        if ttl < lowest:
+            lowest = ttl
     # Which of several records that are equal counts is not for this reader to say.
     if count > 1 and len({str(record).lower() for record in records}) < count:
         return None
@@ -110,11 +114,11 @@ def _denial(data: bytes, at: int, count: int) -> Found | None:
     if not count:
         return at, (), None
     start = at + 12
-    if count != 1 or start > len(data) or not _is_ancestor(data, int.from_bytes(data[at : at + 2], "big")):
+    if count != 1 or start > len(data):
         return None
-    kind, rdclass, ttl, size = _FIXED.unpack_from(data, at + 2)
+    owner, kind, rdclass, ttl, size = _RECORD.unpack_from(data, at)
     end = start + size
-    if kind != RdataType.SOA or rdclass != 1 or ttl > _MAX_TTL or end > len(data):
+    if not _is_ancestor(data, owner) or kind != _SOA or rdclass != 1 or ttl > _MAX_TTL or end > len(data):
         return None
     if (first := _name(data, start, end)) is None or (second := _name(data, first[1], end)) is None:
         return None
@@ -154,9 +158,8 @@ def _address(data: bytes, at: int) -> int:
     start = at + 12
     if start > len(data) or data[at] < 0xC0 or _name(data, at, at + 2) is None:
         return 0
-    kind, rdclass, _, size = _FIXED.unpack_from(data, at + 2)
-    sizes = {RdataType.A: 4, RdataType.AAAA: 16}
-    return start + size if rdclass == 1 and sizes.get(kind) == size and start + size <= len(data) else 0
+    _, kind, rdclass, _, size = _RECORD.unpack_from(data, at)
+    return start + size if rdclass == 1 and _SIZES.get(kind) == size and start + size <= len(data) else 0
 
 
 def _name(data: bytes, at: int, end: int) -> tuple[str, int] | None:
@@ -177,7 +180,7 @@ def _name(data: bytes, at: int, end: int) -> tuple[str, int] | None:
         if not length:
             name = b".".join(labels)
             return (name.decode("ascii"), after) if _NAME.fullmatch(name) else None
-        pointer = int.from_bytes(data[at : at + 2], "big") & 0x3FFF
+        pointer = (data[at] << 8 | data[at + 1]) & 0x3FFF
         if not _START <= pointer < start:
             return None
         at, start, end = pointer, pointer, start
@@ -204,7 +207,7 @@ def _exchange(data: bytes, at: int, end: int) -> Record | None:
     if at + 2 > end:
         return None
     found = _name(data, at + 2, end)
-    return (int.from_bytes(data[at : at + 2], "big"), found[0]) if found and found[1] == end else None
+    return (data[at] << 8 | data[at + 1], found[0]) if found and found[1] == end else None
 
 
 def _strings(data: bytes, at: int, end: int) -> Record | None:

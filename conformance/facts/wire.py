@@ -28,6 +28,8 @@ _PLAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
 _RECURSION = int(dns.flags.RD | dns.flags.AD)
 _NO_CHECKING = int(dns.flags.CD)
+_LENGTHS = [bytes((length,)) for length in range(64)]
+"""The octet before a label, by how long the label is."""
 _COUNTS = bytes.fromhex("0001 0000 0000 0001")
 """The number of records in each section: one question, and the OPT record."""
 _EDNS = bytes.fromhex("00 0029") + PAYLOAD.to_bytes(2, "big") + bytes(6)
@@ -95,7 +97,15 @@ class Question:
     @property
     def kind(self) -> str:
         """The record type as text."""
-        return shown_type(self.rdtype)
+        return shown_type(self.key[1])
+
+    def octets(self) -> bytes:
+        """Return name, type and class as they travel (RFC 1035 section 4.1.2)."""
+        rdtype = self.key[1].to_bytes(2, "big")
+        if not self.plain:
+            return b"%b%b\0\1" % (self.name.canonicalize().to_wire() or b"", rdtype)
+        labels = [_LENGTHS[len(label)] + label for label in self.text.encode("ascii").split(b".")]
+        return b"%b\0%b\0\1" % (b"".join(labels), rdtype)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -145,9 +155,9 @@ def parse_name(text: str) -> Name:
 
 
 @cache
-def shown_type(rdtype: RdataType) -> str:
+def shown_type(rdtype: int) -> str:
     """Return a record type as text."""
-    return dns.rdatatype.to_text(rdtype)
+    return dns.rdatatype.to_text(RdataType.make(rdtype))
 
 
 @lru_cache(maxsize=256)
@@ -173,15 +183,9 @@ def _flags(checking: bool, recursion: bool) -> int:
 
 
 @cache
-def _head(checking: bool, recursion: bool) -> bytes:
-    """Return what stands before the name in a query, without the id."""
-    return _flags(checking, recursion).to_bytes(2, "big") + _COUNTS
-
-
-@cache
-def _tail(rdtype: int, proof: bool) -> bytes:
-    """Return what stands after the name in a query: type, class and the OPT record."""
-    return rdtype.to_bytes(2, "big") + b"\0\1" + (_EDNS_PROVING if proof else _EDNS)
+def _frame(checking: bool, proof: bool, recursion: bool) -> tuple[bytes, bytes]:
+    """Return what stands before the question in a query, without the id, and after it."""
+    return _flags(checking, recursion).to_bytes(2, "big") + _COUNTS, _EDNS_PROVING if proof else _EDNS
 
 
 def make_query(question: Question, *, edns: bool, recursion: bool = True, number: int = 0) -> Message:
@@ -193,14 +197,10 @@ def make_query(question: Question, *, edns: bool, recursion: bool = True, number
     return dns.message.make_query(*asked, flags=flags, id=number, use_edns=False)
 
 
-def encode_query(question: Question, *, recursion: bool = True) -> bytes:
-    """Return :func:`make_query` with EDNS as it travels, without the id: what follows the first two octets."""
-    if question.plain:
-        labels = question.text.encode("ascii").split(b".")
-        name = b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
-    else:
-        name = question.name.canonicalize().to_wire() or b""
-    return b"".join((_head(question.checking, recursion), name, _tail(question.key[1], question.proof)))
+def encode_query(question: Question, octets: bytes, number: int, *, recursion: bool = True) -> bytes:
+    """Return :func:`make_query` with EDNS as it travels; ``octets`` are those of the question."""
+    head, tail = _frame(question.checking, question.proof, recursion)
+    return b"%b%b%b%b" % (number.to_bytes(2, "big"), head, octets, tail)
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:
