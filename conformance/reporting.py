@@ -10,6 +10,7 @@ from dataclasses import asdict
 from html import escape
 from typing import Any, TextIO
 
+import msgspec
 import pytest
 
 from conformance.facts.answer import Answer
@@ -100,7 +101,7 @@ def _observed(one: Answer | Session | Trial) -> Iterator[str]:
         return
     if isinstance(one, Answer):
         about = ", ".join(filter(None, (one.server, one.transport, f"ttl {one.ttl}", f"{one.ms:.1f} ms", one.layer)))
-        yield f"{one.question}: {answer_text(asdict(one))} ({about})"
+        yield f"{one.question}: {answer_text(msgspec.structs.asdict(one))} ({about})"
         return
     yield f"{one.id}: {session_text(asdict(one))}"
     yield from _lines(one.lines)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from conformance.outcome import Undetermined
 
@@ -29,8 +30,7 @@ class Status(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     r"""What a name server said to one question.
 
     Names are presentation text without the final dot, in the case the server sent, with ``\DDD`` escapes
@@ -38,6 +38,9 @@ class Answer:
     NODATA from a server that answered; everything else without records is ``UNDETERMINED``, with the reason in
     ``error`` and in ``cause`` the text shared by all questions that failed for the same reason. ``rdtype`` says also
     how it was asked where that was not the usual way: ``SOA @192.0.2.1`` of one server, ``SOA +cdflag`` unvalidated.
+
+    Tens of thousands are made in a run: a struct of msgspec takes a tenth of the time of a frozen dataclass. Texts and
+    numbers make no circles, so that no search for garbage has to look at them.
     """
 
     name: str

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from types import TracebackType
 
 import dns.resolver
-from dns.rdatatype import RdataType
+from msgspec.structs import replace
 
 from conformance.facts.anchors import Anchors
 from conformance.facts.answer import CIRCLE, Answer, Status

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import dns.name
 from dns.name import Name
 from dns.rdatatype import RdataType
+from msgspec.structs import replace
 
 from conformance.facts.answer import Answer, Record, Status
 from conformance.facts.reply import Step, now, record_of

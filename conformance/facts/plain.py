@@ -101,8 +101,7 @@ def _records(data: bytes, at: int, rdtype: int, read: Reader, count: int) -> Fou
         if (record := read(data, start, at)) is None:
             return None
         records.append(record)
-        if ttl < lowest:
-            lowest = ttl
+        lowest = min(lowest, ttl)
     # Which of several records that are equal counts is not for this reader to say.
     if count > 1 and len({str(record).lower() for record in records}) < count:
         return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import dns.flags
 import dns.rcode
+import msgspec
 from dns.message import Message
 from dns.name import Name
 from dns.rcode import Rcode
@@ -14,6 +15,7 @@ from dns.rdata import Rdata
 from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.rrset import RRset
+from msgspec.structs import replace
 
 from conformance.facts.answer import Answer, Record, Status
 from conformance.facts.plain import Plain
@@ -23,8 +25,7 @@ MAX_ALIASES = 8
 """CNAME records followed for one question."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The answer to one question as it was sent, before any further question about the target of an alias.
 
     ``chain`` holds the CNAME targets within the reply. ``onward`` says that nothing is known of the last one.

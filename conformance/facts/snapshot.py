@@ -7,7 +7,9 @@ import lzma
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
 
 from conformance.facts.answer import Answer
 from conformance.facts.keyhistory import Sighting, united
@@ -17,9 +19,40 @@ from conformance.facts.store import Store
 from conformance.facts.trial import Trial
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import GetCoreSchemaHandler, TypeAdapter
+    from pydantic_core import core_schema
 
 VERSION = 1
+
+
+class AsFields:
+    """Has pydantic read and write a struct of msgspec as what its fields hold, without those that have their default.
+
+    What msgspec itself reads are no unions of tuples, which records are.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: type[msgspec.Struct], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return how a struct is read and written."""
+        from pydantic_core import core_schema
+
+        fields = msgspec.structs.fields(source)
+        named = core_schema.typed_dict_schema(
+            {
+                field.name: core_schema.typed_dict_field(handler.generate_schema(field.type), required=field.required)
+                for field in fields
+            }
+        )
+
+        def written(one: msgspec.Struct) -> dict[str, Any]:
+            return {field.name: value for field in fields if (value := getattr(one, field.name)) != field.default}
+
+        return core_schema.no_info_after_validator_function(
+            lambda read: source(**read),
+            named,
+            serialization=core_schema.plain_serializer_function_ser_schema(written),
+        )
 
 
 class SnapshotError(ValueError):
@@ -45,7 +78,7 @@ class Snapshot:
     """What was proposed and answered before live DNS; empty when all was live."""
     authoritative: bool = False
     """Whether authoritative servers were asked as well."""
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[Annotated[Answer, AsFields()], ...] = ()
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
     pages: tuple[Page, ...] = ()

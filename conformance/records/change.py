@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.store import Store, canonical
@@ -80,7 +83,7 @@ def laid(store: Store, sets: Sets) -> Store:
     answers = {key: patch.answer(answer) for key, answer in store.answers.items()}
     for (name, rdtype), data in sets.items():
         answers.setdefault((name, rdtype), _published(Answer(name, rdtype, Status.ABSENT, "NOERROR"), data))
-    return replace(store, answers=answers)
+    return dataclasses.replace(store, answers=answers)
 
 
 class _Patch:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from conformance.check import Level
 from conformance.facts.answer import Status
 from conformance.facts.dkim import UNUSED
@@ -103,13 +105,13 @@ class Survey:
         """Take what stands at a selector that nobody has for what a wildcard says, if it was not asked itself."""
         wildcard, unused = f"*._domainkey.{self.domain.name}", f"{UNUSED}._domainkey.{self.domain.name}"
         if (answer := self.store.answers.get((unused, "TXT"))) is not None:
-            self.store.answers.setdefault((wildcard, "TXT"), replace(answer, name=wildcard))
+            self.store.answers.setdefault((wildcard, "TXT"), msgspec.structs.replace(answer, name=wildcard))
 
     def _know_owners(self) -> None:
         """Take what was answered by way of an alias for what stands where it leads."""
         for answer in [one for one in self.store.answers.values() if one.aliases]:
             name = canonical(answer.owner)
-            self.store.answers.setdefault((name, answer.rdtype), replace(answer, name=name, aliases=()))
+            self.store.answers.setdefault((name, answer.rdtype), msgspec.structs.replace(answer, name=name, aliases=()))
 
     def _learn(self, proposed: Store) -> None:
         """Keep what was asked for the sake of what is proposed."""

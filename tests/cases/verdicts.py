@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from conformance.check import Level, NotApplicable, Seen, Undetermined
 from conformance.facts.answer import Answer, Record, Status
@@ -34,7 +36,7 @@ class Records:
         answer = self._answer(canonical(name), rdtype)
         names = (answer.name, *answer.aliases)
         signed = all(any(f".{one}".endswith(f".{above}") for above in self.signed) for one in names)
-        return replace(answer, authenticated=signed and answer.status is not Status.UNDETERMINED)
+        return msgspec.structs.replace(answer, authenticated=signed and answer.status is not Status.UNDETERMINED)
 
     def _answer(self, name: str, rdtype: str) -> Answer:
         self.asked.append(f"{name} {rdtype}")

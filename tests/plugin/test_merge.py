@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -222,19 +223,17 @@ def test_without_facts_there_is_no_evidence(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_answers_that_differ_are_told(whole: fleet.Ran) -> None:
-    import dataclasses
-
     from conformance.facts.answer import Status
     from conformance.facts.joined import joined
 
     store = load(str(whole.folder / "facts.json")).store()
     dark = {key: one for key, one in store.answers.items() if one.status is Status.UNDETERMINED}
     key = next(iter(dark))
-    seen = dataclasses.replace(dark[key], status=Status.ABSENT, rcode="NXDOMAIN")
+    seen = msgspec.structs.replace(dark[key], status=Status.ABSENT, rcode="NXDOMAIN")
     both, differing = joined([store, Store({key: seen})])
     assert both.answers[key] == seen
     assert differing == [seen.question]
-    later = dataclasses.replace(seen, ttl=1, ms=9.0, server="192.0.2.54")
+    later = msgspec.structs.replace(seen, ttl=1, ms=9.0, server="192.0.2.54")
     assert joined([Store({key: seen}), Store({key: later})]) == (Store({key: seen}), [])
 
 
