@@ -9,9 +9,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from conformance import home
-from conformance.asked import CASE
 from conformance.facts.store import Store
-from conformance.judge import Case
+from conformance.item import case_of
 from conformance.run import Run, facts_of
 
 MOST = 500
@@ -32,7 +31,7 @@ def confirm(run: Run, items: list[pytest.Item], pause: float) -> None:
     if not changes.before or not 0 < len(doubtful) <= MOST:
         return
     time.sleep(pause)
-    cases = [item.stash[CASE] for item in doubtful]
+    cases = [case for item in doubtful if (case := case_of(item))]
     store = Store()
     run.gather_into(store, [one for case in cases for one in facts_of(case)])
     with run.gathered.seeing(store):
@@ -41,7 +40,7 @@ def confirm(run: Run, items: list[pytest.Item], pause: float) -> None:
 
 
 def _is_new(run: Run, changes: Any, item: pytest.Item) -> bool:
-    case: Case | None = item.stash.get(CASE, None)
+    case = case_of(item)
     result = run.results.of(item.nodeid) if run.results is not None and case else None
     if case is None or result is None or case.kind in _SENT:
         return False

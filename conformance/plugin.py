@@ -6,7 +6,6 @@ import gc
 import sys
 import traceback
 from collections.abc import Generator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from conformance.check import Check, Level
 
 PROTOCOL: pytest.StashKey[Any] = pytest.StashKey()
 """How checks are run in this session; None: as pytest runs tests."""
+LIGHTENER: pytest.StashKey[Any] = pytest.StashKey()
+"""What makes the items of this session light."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,11 +128,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Generator[None, Any, Any]:
-    """Leave what an item needs to be run until it is, as pytest does for one that is run again."""
+    """Keep of each item no more than it is judged by."""
     made = yield
-    if isinstance(getattr(obj, "check", None), Check) and isinstance(made, list):
-        for item in made:
-            item._request, item.funcargs = False, None
+    if isinstance(getattr(obj, "check", None), Check) and isinstance(made, list) and RUN in collector.config.stash:
+        from conformance.item import Lightener
+
+        return collector.config.stash.setdefault(LIGHTENER, Lightener())(made)
     return made
 
 
@@ -140,6 +142,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep the checks that profiles and rules select, and mark each with its level and area."""
     if (run := config.stash.get(RUN, None)) is None:
         return
+    from conformance.item import select
+
     left_out: list[pytest.Item] = []
     kept: list[pytest.Item] = []
     for item in items:
@@ -147,29 +151,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if (case := run.case(item)) is None:
                 left_out.append(item)
                 continue
-            item.stash[CASE] = case
-            item.add_marker(_mark(case.level.value))
-            item.add_marker(_mark(case.check.area))
-            item.user_properties += [
-                _property("check", case.check.id),
-                _property("level", case.level.value),
-                _property("subject", case.subject_id),
-            ]
+            select(item, case)
         kept.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
-
-
-@cache
-def _mark(name: str) -> pytest.MarkDecorator:
-    return getattr(pytest.mark, name)  # type: ignore[no-any-return]
-
-
-@cache
-def _property(name: str, value: str) -> tuple[str, object]:
-    """Return a property of a report: one for all items, of which there may be a million."""
-    return name, value
 
 
 @pytest.hookimpl(wrapper=True)
@@ -179,13 +165,13 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, N
     if run is None or session.config.option.collectonly:
         return (yield)
     from conformance.facts.snapshot import SnapshotError
+    from conformance.item import case_of
 
-    cases = [(item.nodeid, item.stash[CASE]) for item in session.items if CASE in item.stash]
-    run.expect(cases)
+    run.expect((item.nodeid, case) for item in session.items if (case := case_of(item)))
     # A worker of pytest-xdist must not keep the controller waiting: it is the one that is interrupted.
     yield
     try:
-        run.gather(cases)
+        run.gather(case for item in session.items if (case := case_of(item)))
     except (SnapshotError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
 

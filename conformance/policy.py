@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,7 @@ class Policy:
     def _expired(self, waiver: Waiver) -> bool:
         return waivers.state(waiver, self.today) == waivers.EXPIRED
 
-    def register(self, results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def register(self, results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return all waivers, with what came of that which each covers."""
         came: list[dict[str, int]] = [{} for _ in self.waivers]
         for result in results:

@@ -16,7 +16,7 @@ import pytest
 from _pytest.fixtures import FixtureDef
 
 from conformance import fixtures
-from conformance.asked import CASE
+from conformance.item import Light, case_of, properties
 from conformance.reporting import adds_up_times, tell
 
 if TYPE_CHECKING:
@@ -91,12 +91,13 @@ class Protocol:
 
     def of(self, item: pytest.Item) -> Definitions | None:
         """Return the fixtures of an item by name; None where it is not for us to run."""
-        if CASE not in item.stash or not isinstance(item, pytest.Function):
+        if not isinstance(item, pytest.Function) or case_of(item) is None:
             return None
         if item.function not in self._plans:
             above = _MARKS.intersection(mark.name for node in item.listchain()[:-1] for mark in node.own_markers)
             self._plans[item.function] = None if above else _definitions(item)
-        if not _MARKS.isdisjoint(mark.name for mark in item.own_markers):
+        own = item.shared.marks if isinstance(item, Light) else item.own_markers
+        if not _MARKS.isdisjoint(mark.name for mark in own):
             return None
         return self._plans[item.function]
 
@@ -104,19 +105,19 @@ class Protocol:
         """Judge one check and tell everybody. What tests before it have left to be torn down is."""
         self._forget()
         item.session._setupstate.teardown_exact(item)
-        hook, where = item.ihook, self._where(item)
-        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=where)
+        hook, where, nodeid, case = item.ihook, self._where(item), item.nodeid, case_of(item)
+        assert case is not None
+        hook.pytest_runtest_logstart(nodeid=nodeid, location=where)
         begun = time.time()
         start = time.perf_counter()
         raised = self._raised(item, definitions)
         took = time.perf_counter() - start
-        report = pytest.TestReport(
-            item.nodeid, where, {}, "passed", None, "call", (), took, begun, begun + took, item.user_properties
-        )
-        result = self.run.judge(item.stash[CASE], raised)
+        told = properties(case) if isinstance(item, Light) else item.user_properties
+        report = pytest.TestReport(nodeid, where, {}, "passed", None, "call", (), took, begun, begun + took, told)
+        result = self.run.judge(case, raised)
         tell(report, result)
         hook.pytest_runtest_logreport(report=report)
-        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=where)
+        hook.pytest_runtest_logfinish(nodeid=nodeid, location=where)
         # What fails may be looked at twice.
         if self.forgets and result["outcome"] != "fail":
             self._done = item
@@ -128,8 +129,9 @@ class Protocol:
         while items[self._at] is not self._done:
             self._at += 1
         items[self._at] = None
-        # It leads to itself in many ways, and the collector of garbage does not look at it any more.
-        vars(self._done).clear()
+        if not isinstance(self._done, Light):
+            # It leads to itself in many ways, and the collector of garbage does not look at it any more.
+            vars(self._done).clear()
         self._done = None
 
     def _where(self, item: pytest.Function) -> tuple[str, int | None, str]:

@@ -150,10 +150,15 @@ class Run:
         """Make the folder for results, and keep other runs of the inventory away. Raises UsageError."""
         self.home = home.make(self.settings, self.held)
 
-    def expect(self, cases: Sequence[tuple[str, Case]]) -> None:
+    def expect(self, cases: Iterable[tuple[str, Case]]) -> None:
         """Say by node id what is to be judged, before facts are gathered for it."""
-        expected = {nodeid: f"{case.check.id} {case.subject_id}" for nodeid, case in cases}
-        told = described(_strictest(case for _, case in cases))
+        expected: dict[str, tuple[str, ...]] = {}
+        strictest: dict[str, tuple[Check, Level]] = {}
+        for nodeid, case in cases:
+            expected[nodeid] = case.check.id, case.subject_id
+            if case.level.rank < strictest.setdefault(case.check.id, (case.check, case.level))[1].rank:
+                strictest[case.check.id] = case.check, case.level
+        told = described(strictest.values())
         if self.shared is not None and self.worker is not None:
             write_atomic(self.shared / "expected.json", json.dumps([expected, told]))
         else:
@@ -162,9 +167,10 @@ class Run:
     def expect_of_workers(self) -> None:
         """In the controller of pytest-xdist: say what is to be judged once a worker has collected it."""
         if self.results is None and self.shared is not None:
-            self._open(*json.loads((self.shared / "expected.json").read_text("utf-8")))
+            expected, told = json.loads((self.shared / "expected.json").read_text("utf-8"))
+            self._open({nodeid: (check, subject) for nodeid, (check, subject) in expected.items()}, told)
 
-    def _open(self, expected: dict[str, str], told: dict[str, Any]) -> None:
+    def _open(self, expected: dict[str, tuple[str, ...]], told: dict[str, Any]) -> None:
         """Begin to collect results: all that is expected is not reached yet."""
         self.results = Results(self.folder, self.fleet, opening(self.settings.values, self.fleet), self.gate)
         self.results.expected, self.results.checks = expected, told
@@ -197,7 +203,7 @@ class Run:
             },
         }
 
-    def gather(self, cases: Sequence[tuple[str, Case]]) -> None:
+    def gather(self, cases: Iterable[Case]) -> None:
         """Gather all facts that the cases need, before the first is judged. Raises SnapshotError and ValueError."""
         if self.settings["replay"]:
             self._replay()
@@ -216,11 +222,11 @@ class Run:
         self.store = snapshot.store()
         self.gathering = snapshot.gathering()
 
-    def _gather_live(self, cases: Sequence[tuple[str, Case]]) -> None:
-        asked = [one for _, case in cases for one in facts_of(case)]
+    def _gather_live(self, cases: Iterable[Case]) -> None:
+        wanted = {one.key: one for case in cases for one in facts_of(case)}
         # Results tell of every probe that is made how it authenticates, whatever the rules ask.
-        told = [Wanted("authentication", probe) for one in asked if (probe := probe_of(one.subject))]
-        wanted = {one.key: one for one in (*asked, *told)}
+        told = [Wanted("authentication", probe) for one in wanted.values() if (probe := probe_of(one.subject))]
+        wanted |= {one.key: one for one in told}
         if self.settings["resume"]:
             self._resume()
         self.store.keys = keys_before(self.settings)
@@ -251,7 +257,7 @@ class Run:
         self.store = load(str(found)).store().known()
         self.notes.append(f"this run goes on with what {found.parent} has gathered")
 
-    def _gather_once(self, cases: Sequence[tuple[str, Case]]) -> None:
+    def _gather_once(self, cases: Iterable[Case]) -> None:
         """In one worker of many: the first to come gathers, the others read."""
         import fcntl
 
@@ -384,12 +390,3 @@ def _mute(_progress: str) -> None:
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:
     chosen = not rules or any(fnmatchcase(check_id, rule) for rule in rules)
     return chosen and not any(fnmatchcase(check_id, rule) for rule in skip)
-
-
-def _strictest(cases: Iterable[Case]) -> list[tuple[Check, Level]]:
-    found: dict[str, tuple[Check, Level]] = {}
-    for case in cases:
-        known = found.get(case.check.id)
-        if known is None or case.level.rank < known[1].rank:
-            found[case.check.id] = case.check, case.level
-    return list(found.values())

@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,10 @@ class Results:
     run: dict[str, Any]
     gate: Level
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    results: list[dict[str, Any]] = field(default_factory=list)
-    expected: dict[str, str] = field(default_factory=dict)
-    """What is still to be judged: pytest's node id to a text that names check and subject."""
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Results by pytest's node id, in the order in which they were told first."""
+    expected: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is still to be judged: check and subject by pytest's node id."""
     internal: bool = False
     """Whether mailconform itself failed."""
     failed_elsewhere: bool = False
@@ -67,24 +68,24 @@ class Results:
     """What SPF says of the fleet; empty where it was not looked up."""
     waivers: list[dict[str, Any]] = field(default_factory=list)
     """The register of waivers."""
-    _places: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _next: float = 0.0
 
     def add(self, nodeid: str, result: dict[str, Any]) -> None:
         """Keep one result, the last one of each check, and write the file when the last write is a while ago."""
         self.expected.pop(nodeid, None)
-        if nodeid in self._places:
-            self.results[self._places[nodeid]] = result
-        else:
-            self._places[nodeid] = len(self.results)
-            self.results.append(result)
+        self.found[nodeid] = result
         if time.monotonic() > self._next:
             self.write(exit_status=2)
 
     def of(self, nodeid: str) -> dict[str, Any] | None:
         """Return the result of a check, None where there is none yet."""
-        return self.results[self._places[nodeid]] if nodeid in self._places else None
+        return self.found.get(nodeid)
+
+    @property
+    def results(self) -> Collection[dict[str, Any]]:
+        """All results."""
+        return self.found.values()
 
     def counts(self) -> dict[str, int]:
         """Return how many results there are of each outcome."""
@@ -152,7 +153,7 @@ class Results:
                 "complete": not self.expected and exit_status != 2,
                 "exit": exit_status,
                 "exit_text": self._in_words(exit_status),
-                "unreached": sorted(self.expected.values()),
+                "unreached": sorted(map(" ".join, self.expected.values())),
             },
             "counts": self.counts(),
             "checks": self.checks,

@@ -44,7 +44,7 @@ def test_statuses(tmp_path: Path, outcomes: list[tuple[str, str]], ended: int, s
         results.add(str(number), {"outcome": outcome, "level": level, "check": "x.y", "kind": "mta", "subject": "a"})
     assert results.exit_status(ended, gate_none=False) == status
     assert results.exit_status(ended, gate_none=True) == (status if status in (2, 3, 4, 5) else 0)
-    results.expected["next"] = "x.z a"
+    results.expected["next"] = "x.z", "a"
     assert results.exit_status(ended, gate_none=False) == (status or 6)
     results.internal = True
     assert results.exit_status(ended, gate_none=True) == (status if status in (2, 4) else 3)

@@ -136,7 +136,7 @@ def test_results_are_written_while_a_run_is_under_way(tmp_path: Path, monkeypatc
     clock = [0.0]
     monkeypatch.setattr("conformance.report.results.time", SimpleNamespace(monotonic=lambda: clock[0]))
     kept = results.Results(tmp_path, Fleet(mtas=()), {}, Level.MUST)
-    kept.expected = {str(number): f"x.y {number}" for number in range(4)}
+    kept.expected = {str(number): ("x.y", str(number)) for number in range(4)}
     kept.write(exit_status=2)
     result = {"outcome": "pass", "level": "must", "check": "x.y", "kind": "mta"}
 
