@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance import home, notify
-from conformance.facts.snapshot import dump
+from conformance.facts import snapshot
 from conformance.merge import Merged, Shard, merge
 from conformance.options import Settings
 from conformance.report import outputs
@@ -64,7 +64,6 @@ def _compared(joined: Merged, folder: Path, settings: Settings) -> Merged:
 
 def _write(joined: Merged, folder: Path, wanted: Mapping[Path, str]) -> dict[Path, str]:
     """Write all reports; return those that could be made. Raises OSError."""
-    facts = dump(joined.store, joined.gathering)
-    write_atomic(folder / "facts.json", facts)
+    write_atomic(folder / "facts.json", snapshot.parts(joined.store, joined.gathering))
     write_atomic(folder / "results.json", parts(joined.document))
-    return outputs.write(joined.document, facts, wanted)
+    return outputs.write(joined.document, snapshot.told(joined.store), wanted)

@@ -121,6 +121,13 @@ def _width(terminalreporter: Any) -> int:
     return wide if terminalreporter.isatty else max(wide, _LOG_WIDTH)
 
 
+class _Reported(set[int]):
+    """Counts what was reported, for pytest's terminal: it would keep the id of each check to the end."""
+
+    def add(self, nodeid: object) -> None:
+        super().add(hash(nodeid))
+
+
 class Reporter:
     """Collects the results of a run, in pytest's only process or in the controller of pytest-xdist."""
 
@@ -133,6 +140,8 @@ class Reporter:
     def pytest_sessionstart(self) -> None:
         """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal._progress_nodeids_reported = _Reported()
         if terminal is not None and self._run.settings["quiet-ok"]:
             self._aside = terminal._tw._file
             terminal._tw._file = io.StringIO()

@@ -22,13 +22,13 @@ from conformance import gate, home, probing
 from conformance.catalogue import rules_version
 from conformance.check import Check, Level
 from conformance.earlier import keys_before
-from conformance.facts import observed
+from conformance.facts import observed, snapshot
 from conformance.facts.answer import Answer
 from conformance.facts.gather import Gathered, Limits, gather
 from conformance.facts.health import failing
 from conformance.facts.plan import NAMES, Wanted, want
 from conformance.facts.session import Session
-from conformance.facts.snapshot import Gathering, Snapshot, dump, load
+from conformance.facts.snapshot import Gathering, Snapshot, load
 from conformance.facts.store import Store
 from conformance.facts.trial import Trial
 from conformance.fleet.model import Fleet
@@ -213,14 +213,14 @@ class Run:
             self._gather_once(cases)
 
     def _replay(self) -> None:
-        snapshot = load(self.settings["replay"])
-        self._take(snapshot)
-        self.notes.append(f"facts of {snapshot.gathered} judged again from {self.settings['replay']}")
+        known = load(self.settings["replay"])
+        self._take(known)
+        self.notes.append(f"facts of {known.gathered} judged again from {self.settings['replay']}")
         self._tell()
 
-    def _take(self, snapshot: Snapshot) -> None:
-        self.store = snapshot.store()
-        self.gathering = snapshot.gathering()
+    def _take(self, known: Snapshot) -> None:
+        self.store = known.store()
+        self.gathering = known.gathering()
 
     def _gather_live(self, cases: Iterable[Case]) -> None:
         wanted = {one.key: one for case in cases for one in facts_of(case)}
@@ -236,7 +236,7 @@ class Run:
             finally:
                 self._tell()
                 if self.results is not None:
-                    write_atomic(self.folder / "facts.json", dump(self.store, self.gathering))
+                    write_atomic(self.folder / "facts.json", snapshot.parts(self.store, self.gathering))
                     self.results.write(exit_status=2)
 
     def gather_into(self, store: Store, wanted: Sequence[Wanted]) -> None:
@@ -267,7 +267,7 @@ class Run:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not facts.exists():
                 self._gather_live(cases)
-                write_atomic(facts, dump(self.store, self.gathering))
+                write_atomic(facts, snapshot.parts(self.store, self.gathering))
         self._take(load(str(facts)))
 
     def adopt(self) -> None:
@@ -358,9 +358,8 @@ class Run:
 
     def _write_outputs(self, wanted: Mapping[Path, str]) -> dict[Path, str]:
         assert self.document is not None
-        facts = dump(self.store, self.gathering)
-        write_atomic(self.folder / "facts.json", facts)
-        return outputs.write(self.document, facts, wanted)
+        write_atomic(self.folder / "facts.json", snapshot.parts(self.store, self.gathering))
+        return outputs.write(self.document, snapshot.told(self.store), wanted)
 
     def close(self) -> None:
         """Release what the run holds: the lab, shared files, the loop."""

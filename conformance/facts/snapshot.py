@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -127,14 +128,47 @@ class Gathering:
 
 
 @cache
-def _adapter() -> TypeAdapter[Snapshot]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Snapshot)
+    return TypeAdapter(kind)
+
+
+class Told(Sequence[Any]):
+    """Observations of one kind as ``facts.json`` tells them, each made when it is read: there may be a million."""
+
+    def __init__(self, kind: Any, observed: Sequence[Any]) -> None:
+        self._adapter: TypeAdapter[Any] = _adapter(kind)
+        self._observed = observed
+
+    def __len__(self) -> int:
+        return len(self._observed)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        return self._adapter.dump_python(self._observed[place], mode="json", exclude_defaults=True)
+
+
+def told(store: Store) -> Mapping[str, Sequence[Any]]:
+    """Return what ``facts.json`` tells of a store."""
+    keys = [one for seen in store.keys.values() for one in seen]
+    return {
+        "answers": Told(Answer, list(store.answers.values())),
+        "sessions": Told(Session, list(store.sessions.values())),
+        "trials": Told(Trial, list(store.trials.values())),
+        "pages": Told(Page, list(store.pages.values())),
+        "keys": Told(Sighting, keys),
+    }
 
 
 def dump(store: Store, gathering: Gathering) -> str:
-    """Return a store as JSON text, in ASCII: a terminal that is shown the file must not obey it."""
+    """Return a store as JSON text."""
+    return "".join(parts(store, gathering))
+
+
+def parts(store: Store, gathering: Gathering) -> Iterator[str]:
+    """Yield a store as JSON text, in ASCII: a terminal that is shown the file must not obey it."""
     snapshot = Snapshot(
         schema=VERSION,
         gathered=gathering.gathered,
@@ -146,13 +180,16 @@ def dump(store: Store, gathering: Gathering) -> str:
         defects=tuple(gathering.defects),
         overlays=gathering.overlays,
         authoritative=gathering.authoritative,
-        answers=tuple(store.answers.values()),
-        sessions=tuple(store.sessions.values()),
-        trials=tuple(store.trials.values()),
-        pages=tuple(store.pages.values()),
-        keys=tuple(one for seen in store.keys.values() for one in seen),
     )
-    return json.dumps(_adapter().dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
+    whole = json.dumps(_adapter(Snapshot).dump_python(snapshot, mode="json", exclude_defaults=True), indent=1)
+    yield whole.removesuffix("\n}")
+    for name, observed in told(store).items():
+        separator = f',\n "{name}": [\n  '
+        for one in observed:
+            yield separator + json.dumps(one, indent=1).replace("\n", "\n  ")
+            separator = ",\n  "
+        yield "\n ]" if observed else ""
+    yield "\n}"
 
 
 def _octets(path: Path) -> bytes:
@@ -165,7 +202,7 @@ def load(path: str) -> Snapshot:
     from pydantic import ValidationError
 
     try:
-        snapshot = _adapter().validate_json(_octets(Path(path)))
+        snapshot: Snapshot = _adapter(Snapshot).validate_json(_octets(Path(path)))
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror}") from None
     except lzma.LZMAError as error:

@@ -30,12 +30,14 @@ class Evidence:
 
     def __init__(self, results: Results, facts: Mapping[str, Any] | None, trials: Collection[str] = ()) -> None:
         self._answers: Sequence[Mapping[str, Any]] = (facts or {}).get("answers", ())
-        self._sessions = {f"{s['host']}:{s['port']}": s for s in (facts or {}).get("sessions", ())}
+        self._held: Sequence[Mapping[str, Any]] = (facts or {}).get("sessions", ())
+        self._sessions = {f"{s['host']}:{s['port']}": number for number, s in enumerate(self._held)}
         self._usual = _usual(self._answers)
         homes, linked = _homes(results)
         self._homes = {section: [ref for ref in refs if self._exists(ref)] for section, refs in homes.items()}
         self._linked = linked
         self._anchored = {ref for ref in linked if self._exists(ref)}.union(trials)
+        self._labelled = frozenset(self._anchored)
         self.shown: dict[Section, Markup] = {}
         self.left_out: set[Section] = set()
 
@@ -49,20 +51,21 @@ class Evidence:
 
         Where not all of it fits, that of findings comes first; for what is left out ``facts.json`` is referred to.
         """
-        texts = {section: self._text(refs) for section in sections if (refs := self._homes.get(section))}
-        if sum(map(len, texts.values())) > room:
-            for section in texts:
+        # Of a large fleet most are never shown: they are not kept to know how long they are.
+        sizes = {section: len(self._text(refs)) for section in sections if (refs := self._homes.get(section))}
+        if sum(sizes.values()) > room:
+            for section in sizes:
                 text = self._text([ref for ref in self._homes[section] if ref in self._linked])
                 if len(text) > room:
                     self._anchored -= set(self._homes[section])
                     text = Markup("")
                 self.shown[section] = text
                 room -= len(text)
-        for section, text in texts.items():
-            less = self.shown.get(section, "")
-            if len(text) - len(less) <= room:
-                self.shown[section] = text
-                room -= len(text) - len(less)
+        for section, size in sizes.items():
+            more = size - len(self.shown.get(section, ""))
+            if more <= room:
+                self.shown[section] = self._text(self._homes[section])
+                room -= more
             else:
                 self.left_out.add(section)
 
@@ -93,13 +96,13 @@ class Evidence:
         )
 
     def _label(self, ref: str) -> Markup:
-        if ref not in self._anchored:
+        if ref not in self._labelled:
             return escape(f"{ref:<8}")
         return Markup('<b id="{}">{}</b>{}').format(evidence_anchor(ref), ref, " " * (8 - len(ref)))
 
     def _session(self, ref: str) -> Markup:
-        session = self._sessions[ref.partition(":")[2]]
-        identity = Markup(' id="{}"').format(evidence_anchor(ref)) if ref in self._anchored else ""
+        session = self._held[self._sessions[ref.partition(":")[2]]]
+        identity = Markup(' id="{}"').format(evidence_anchor(ref)) if ref in self._labelled else ""
         return Markup('<p class="smtp"{}><b>{}</b> {}</p>{}<pre>{}</pre>').format(
             identity, printable(ref), session_text(session), _certificate(session), "\n".join(_transcript(session))
         )

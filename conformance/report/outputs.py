@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from conformance.report.files import write_atomic
 from conformance.report.formats import FORMATS, render
@@ -49,16 +49,15 @@ def files(folder: Path, wanted: Iterable[str]) -> dict[Path, str]:
     return asked
 
 
-def write(results: Results, facts: str, wanted: Mapping[Path, str]) -> dict[Path, str]:
+def write(results: Results, facts: Mapping[str, Any], wanted: Mapping[Path, str]) -> dict[Path, str]:
     """Write files in their formats and return those that could be written; of the others the error is shown.
 
     ``facts`` is the content of ``facts.json``.
     """
-    gathered = json.loads(facts)
     written = {}
     for path, name in wanted.items():
         try:
-            put(path, render(name, results, gathered))
+            put(path, render(name, results, facts))
         except Exception:
             sys.stderr.write(f"{name} could not be written:\n")
             traceback.print_exc()

@@ -8,7 +8,7 @@ for a success.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from conformance.report.grouping import WORDS, Result, Results
@@ -32,8 +32,7 @@ _FIRST_TO_GO = ("not-applicable", "pass", "waived", "advice", "known", "undeterm
 
 def render(results: Results) -> str:
     """Return one suite with a test case a result, and one more where the run itself fell short."""
-    cases = [(one["outcome"], _case(one)) for one in results["results"]]
-    told, left_out = _fitting(cases)
+    told, left_out = _fitting((one["outcome"], _case(one)) for one in results["results"])
     own = list(_own(results, left_out))
     counted = Counter(_TAGS.get(outcome, "") for outcome, _ in told) + Counter(tag for tag, _ in own)
     numbers = f'tests="{len(told) + len(own)}" failures="{counted["failure"]}" errors="{counted["error"]}"'
@@ -114,35 +113,33 @@ def _of_run(name: str, tag: str, message: str) -> str:
     return f'<testcase classname="mailconform" name="{name}"><{tag} message={told}/></testcase>'
 
 
-def _fitting(cases: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], Counter[str]]:
+def _fitting(cases: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], Counter[str]]:
     """Return the cases that there is room for, and how many of each outcome are left out.
 
     Whole outcomes go, those that nobody has to act on first, so that it depends on little which cases are listed.
+    What goes is not held: that of a large fleet would be many times what there is room for.
     """
-    room = LIMIT - sum(_size(case) for _, case in cases)
-    kept, left_out = list(cases), Counter[str]()
-    for outcome in _FIRST_TO_GO[:-1]:
-        if room >= 0:
-            return kept, left_out
-        gone = [case for kind, case in kept if kind == outcome]
-        kept = [(kind, case) for kind, case in kept if kind != outcome]
-        left_out.update({outcome: len(gone)} if gone else {})
-        room += sum(map(_size, gone))
-    if room < 0:
-        most = list(_most(case for _, case in kept))
-        left_out["fail"] = len(kept) - len(most)
-        kept = [("fail", case) for case in most]
-    return kept, left_out
-
-
-def _most(cases: Iterable[str]) -> Iterator[str]:
-    """Yield the first cases, as many as there is room for."""
-    room = LIMIT
-    for case in cases:
+    room, kept, counted = LIMIT, list[tuple[str, str]](), Counter[str]()
+    going = iter(_FIRST_TO_GO[:-1])
+    gone: list[str] = []
+    for outcome, case in cases:
+        counted[outcome] += 1
+        if outcome in gone:
+            continue
+        kept.append((outcome, case))
         room -= _size(case)
+        while room < 0 and (next_to_go := next(going, None)):
+            gone.append(next_to_go)
+            room += sum(_size(one) for kind, one in kept if kind == next_to_go)
+            kept = [pair for pair in kept if pair[0] != next_to_go]
         if room < 0:
-            return
-        yield case
+            # Nothing but failures is left, of which the first are listed.
+            gone.append(outcome)
+            kept.pop()
+    left_out = Counter({outcome: counted[outcome] for outcome in gone if counted[outcome]})
+    if "fail" in left_out:
+        left_out["fail"] -= len(kept)
+    return kept, left_out
 
 
 def _size(case: str) -> int:
