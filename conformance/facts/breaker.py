@@ -49,6 +49,8 @@ class Circuit:
     def __init__(self, pause: float, *, names: int = 1) -> None:
         self.answered_at = -math.inf
         self.trouble: Trouble | None = None
+        self.trusted = False
+        """Whether it has answered, and nothing was left unanswered since."""
         self._pause = pause
         self._names = names
         self._unanswered: set[tuple[Hashable, Hashable]] = set()
@@ -58,11 +60,6 @@ class Circuit:
     def has_answered(self) -> bool:
         """Whether it ever answered."""
         return self.answered_at > -math.inf
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it has answered, and nothing was left unanswered since."""
-        return self.has_answered and not self._unanswered
 
     def refuses(self, now: float) -> Trouble | None:
         """Return why nothing may be asked now, None when a question may be."""
@@ -76,16 +73,17 @@ class Circuit:
     def answered(self, now: float) -> None:
         """Close the circuit."""
         self.answered_at = now
-        if self.trouble:
+        if not self.trusted:
+            self.trusted = True
             self.trouble = None
             self._trial_at = -math.inf
-        if self._unanswered:
             self._unanswered.clear()
 
     def unanswered(self, name: Hashable, rdtype: Hashable, trouble: Trouble, now: float) -> None:
         """Count a question; open the circuit when there are enough of them."""
         if self.trouble:
             return
+        self.trusted = False
         self._unanswered.add((name, rdtype))
         if len(self._unanswered) >= THRESHOLD and len({name for name, _ in self._unanswered}) >= self._names:
             self.trouble = trouble

@@ -165,11 +165,12 @@ class Resolver:
             answer = Answer(text, shown_type(kind), Status.ABSENT, "NOTANAME", error=str(error))
         else:
             step = await self._step(question)
-            answer = await self._followed(text, question, step) if step.chain else _joined(text, [step])
+            plain = not step.chain and step.answer.name == text
+            answer = step.answer if plain else await self._followed(text, question, step)
         return self._answers.setdefault(key, answer)
 
     async def _followed(self, text: str, question: Question, step: Step) -> Answer:
-        """Follow the aliases that the first reply tells of."""
+        """Follow the aliases that the first reply tells of, as far as there are any."""
         rdtype, checking = question.rdtype, question.checking
         steps, chain = [step], [question.name]
         while True:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
-from typing import NamedTuple
 
+import msgspec
 from dns.rdatatype import RdataType
 
 from conformance.facts.answer import Record
@@ -52,7 +52,7 @@ Reader = Callable[[bytes, int, int], Record | None]
 """Reads the data of a record between two octets of a message."""
 
 
-class Plain(NamedTuple):
+class Plain(msgspec.Struct, frozen=True, gc=False):
     """What a plain reply says: no records mean that it denies them. ``ttl`` is None when it does not say how long."""
 
     nxdomain: bool

@@ -136,7 +136,6 @@ class Upstream:
         if call.task:
             call.task.cancel()
         elif call.link:
-            self._release(call)
             self._leave(call)
 
     async def close(self) -> None:
@@ -166,10 +165,9 @@ class Upstream:
         if not call.twice:
             self._window.measured(delay)
         self._inquirer.answered_before = call.question
-        self._release(call)
         call.over = True
-        call.told(step)
         self._leave(call)
+        call.told(step)
 
     def _read(self, call: Call, data: bytes, delay: float, at: float) -> Step | None:
         """Return what a plain reply of a resolver says."""
@@ -257,33 +255,38 @@ class Upstream:
         now = self._now()
         queue, window, circuit, pace = self._queue, self._window, self._circuit, self._limits.pace
         due = now + min(self._limits.timeout, window.impatience())
-        while queue and not window.full:
+        while queue and window.flying < window.limit:
             call = queue.popleft()
-            zone = call.zone
-            if call.over:
+            # Where all is well, which is nearly always, there is nothing to ask of server and zone.
+            if call.over or ((circuit.trouble or not call.zone.trusted) and self._held_back(call, now)):
                 continue
-            if trouble := circuit.refuses(now) or zone.refuses(now):
-                call.over = True
-                call.told(self._unasked(call.question, trouble))
-            elif zone.crowded(call.question.text):
-                zone.waiting.append(call)
-            elif wait := pace.wait(now):
+            if wait := pace.wait(now):
                 queue.appendleft(call)
                 if self._pacing is None:
                     self._pacing = asyncio.get_running_loop().call_later(wait, self._paced)
                 return
-            else:
-                self._send(call, now, due)
+            self._send(call, now, due)
+
+    def _held_back(self, call: Call, now: float) -> bool:
+        """Whether a question is not sent: refused, or told to wait until its zone has a place for it."""
+        if trouble := self._circuit.refuses(now) or call.zone.refuses(now):
+            call.over = True
+            call.told(self._unasked(call.question, trouble))
+        elif call.zone.crowded(call.question.text):
+            call.zone.waiting.append(call)
+        else:
+            return False
+        return True
 
     def _paced(self) -> None:
         self._pacing = None
         self._pump_soon()
 
     def _send(self, call: Call, now: float, due: float) -> None:
-        question = call.question
+        question, zone = call.question, call.zone
         self._circuit.begin(now)
-        call.zone.begin(now)
-        call.zone.flying[call] = question.text
+        zone.begin(now)
+        zone.flying[call] = question.text
         self._window.flying += 1
         call.sent_at = now
         if call.tcp:
@@ -327,14 +330,11 @@ class Upstream:
             call.told(task.exception() or task.result())
         self._leave(call)
 
-    def _release(self, call: Call) -> None:
-        """Give up the id of a query."""
+    def _leave(self, call: Call) -> None:
+        """Give up the id of a query, and make room for others."""
         self._sent.pop(call, None)
         if call.link:
             call.link.forget(call.number, call)
-
-    def _leave(self, call: Call) -> None:
-        """Make room for others."""
         if not call.lost:
             self._window.flying -= 1
         zone = call.zone

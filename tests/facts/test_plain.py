@@ -7,6 +7,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rrset
+import msgspec
 import pytest
 from dns.rdatatype import RdataType
 from hypothesis import given, settings
@@ -148,5 +149,7 @@ def test_steps_that_differ_are_not_alike() -> None:
     assert plain is not None
     step = plain_step(plain, question, ORIGIN.server, ORIGIN.ms, now())
     assert step.answer.status is Status.ABSENT
-    assert not plain_step(plain._replace(nxdomain=True), question, ORIGIN.server, ORIGIN.ms, now()).like(step)
+    assert not plain_step(
+        msgspec.structs.replace(plain, nxdomain=True), question, ORIGIN.server, ORIGIN.ms, now()
+    ).like(step)
     assert not step.like(None)
