@@ -104,10 +104,9 @@ class Resolver:
         limits = Limits(timeout, 1 + retries, in_flight, pace, zone_of or likely_zone, paranoid)
         self._layers = layers
         self._upstreams = [Upstream(server, limits) for server in dict.fromkeys(servers)]
-        self._answers: dict[_Key, Answer] = {}
-        self._asked: set[_Key] = set()
-        self._steps: dict[_Key, Step] = {}
-        self._flights: dict[_Key, _Flight] = {}
+        # Each look into a table costs as much as a call: there are only two, and both hold what is still under way.
+        self._answers: dict[_Key, Answer | None] = {}
+        self._steps: dict[_Key, Step | _Flight] = {}
         self._closed = False
         self._validator = Validator(anchors, self._live_step) if anchors else None
 
@@ -120,7 +119,7 @@ class Resolver:
         self._closed = True
         if self._validator:
             await self._validator.close()
-        for flight in self._flights.values():
+        for flight in [step for step in self._steps.values() if isinstance(step, _Flight)]:
             if flight.call:
                 flight.call.cancel()
             for waiter in flight.waiters:
@@ -136,7 +135,7 @@ class Resolver:
     @property
     def questions(self) -> int:
         """Number of distinct questions that :meth:`ask` was called with."""
-        return len(self._asked)
+        return len(self._answers)
 
     @property
     def differences(self) -> list[str]:
@@ -156,9 +155,8 @@ class Resolver:
         kind = parse_type(rdtype)
         text = canonical(name)
         key = text, int(kind), checking, False
-        if (answer := self._answers.get(key)) is not None:
+        if (answer := self._answers.setdefault(key, None)) is not None:
             return answer
-        self._asked.add(key)
         try:
             question = Question.read(text, kind, checking=checking)
         except ValueError as error:
@@ -167,7 +165,11 @@ class Resolver:
             step = await self._step(question)
             plain = not step.chain and step.answer.name == text
             answer = step.answer if plain else await self._followed(text, question, step)
-        return self._answers.setdefault(key, answer)
+        # Who asked the same meanwhile may have been first.
+        if (first := self._answers[key]) is not None:
+            return first
+        self._answers[key] = answer
+        return answer
 
     async def _followed(self, text: str, question: Question, step: Step) -> Answer:
         """Follow the aliases that the first reply tells of, as far as there are any."""
@@ -193,17 +195,18 @@ class Resolver:
         """Put a question to the servers, and judge the answer where that is ours."""
         if self._validator is None or not question.checking:
             return await self._live_step(question)
-        if (known := self._steps.get(question.key)) is None:
+        if not isinstance(known := self._steps.get(question.key), Step):
             step = await self._live_step(Question.proving(question.name, question.rdtype))
             known = self._steps[question.key] = await self._validator.judged(step)
         return known
 
     async def _live_step(self, question: Question) -> Step:
         """Put a question to the servers, once for all who wait for it; the last who no longer waits ends it."""
-        if (known := self._steps.get(question.key)) is not None:
-            return known
-        if (flight := self._flights.get(question.key)) is None:
-            flight = self._flights[question.key] = _Flight(self, question)
+        flight = self._steps.get(question.key)
+        if isinstance(flight, Step):
+            return flight
+        if flight is None:
+            flight = self._steps[question.key] = _Flight(self, question)
             flight.call = self._upstreams[0].submit(question, flight.told)
         waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         flight.waiters.append(waiter)
@@ -212,7 +215,7 @@ class Resolver:
         except BaseException:
             flight.waiters.remove(waiter)
             if not flight.waiters and flight.call:
-                del self._flights[question.key]
+                del self._steps[question.key]
                 flight.call.cancel()
             raise
 
@@ -227,7 +230,8 @@ class Resolver:
                     return
                 outcome = _worst(flight.failed)
             self._steps[question.key] = outcome
-        del self._flights[question.key]
+        else:
+            self._steps.pop(question.key, None)
         flight.land(outcome)
 
 

@@ -125,7 +125,8 @@ class Upstream:
             zone = self._zones[key] = Zone(key, self._limits.pause)
         call = Call(self, question, zone, told, tcp)
         self._queue.append(call)
-        self._pump_soon()
+        if self._pumping is None:
+            self._pump_soon()
         return call
 
     def cancel(self, call: Call) -> None:
@@ -341,7 +342,7 @@ class Upstream:
         del zone.flying[call]
         if zone.waiting:
             self._queue.extendleft(reversed(zone.awakened()))
-        if self._queue:
+        if self._pumping is None and self._queue:
             self._pump_soon()
 
     def _unasked(self, question: Question, trouble: Trouble) -> Step:
