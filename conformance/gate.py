@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +65,50 @@ def _base(settings: Settings, own: Mapping[str, Any], today: str, notes: list[st
         return base.Base("baseline", path, today, accepts=True)
     if not settings["against"]:
         return None
-    path = settings["against"]
-    if path == LATEST:
-        top = Path(settings["report-dir"] or settings["reports"])
-        path = str(top if settings["report-dir"] else top / runs.LATEST)
-        if not reader.place(path).exists():
-            notes.append(f"there is no run before in {path}: everything that is broken counts as new")
-            return base.Base("results", path, "")
-    return _of_run(path, own, settings["shard"])
+    path, shard = settings["against"], settings["shard"]
+    if path != LATEST:
+        return _of_run(path, _loaded(path), own, shard)
+    if settings["report-dir"]:
+        path = settings["report-dir"]
+        found = _of_run(path, _loaded(path), own, shard) if reader.place(path).exists() else None
+    else:
+        path = str(Path(settings["reports"]) / runs.LATEST)
+        found = _last(Path(path), own, shard, notes)
+    if found is None:
+        notes.append(f"there is no run before in {path}: everything that is broken counts as new")
+    return found or base.Base("results", path, "")
 
 
-def _of_run(path: str, own: Mapping[str, Any], shard: str | None) -> base.Base:
+def _last(latest: Path, own: Mapping[str, Any], shard: str | None, notes: list[str]) -> base.Base | None:
+    """Return the last run as a base, or else the one before it that tells what is live; None where there is none."""
+    if not reader.place(latest).exists():
+        return None
+    document = _loaded(str(latest))
+    if _tells(document):
+        return _of_run(str(latest), document, own, shard)
+    for run in reversed(runs.all_runs(latest.parent)):
+        with suppress(base.BaseError):
+            document = _loaded(str(run.path))
+            if _tells(document):
+                found = _of_run(str(run.path), document, own, shard)
+                notes.append(f"{latest} tells nothing of what is live: what is known is that of {run.path}")
+                return found
+    return None
+
+
+def _tells(document: Results) -> bool:
+    """Whether results tell what is broken: those of proposed DNS do not, nor those of a resolver that failed."""
+    return document["run"]["dns"] != "proposed" and not document["run"].get("inconclusive")
+
+
+def _loaded(path: str) -> Results:
     try:
-        document = reader.load(path)
+        return reader.load(path)
     except reader.ResultsError as error:
         raise base.BaseError(str(error)) from None
+
+
+def _of_run(path: str, document: Results, own: Mapping[str, Any], shard: str | None) -> base.Base:
     theirs = {"inventory": _places(document["run"]["inventory"]), "profiles": document["run"]["profiles"]}
     base.require_same(path, theirs, own, ("inventory", "profiles"))
     if (part := document["run"].get("extra", {}).get("shard")) not in (None, shard):

@@ -65,8 +65,7 @@ def interrupted(top: Path, fleet: Fleet, own: Path) -> Path | None:
             document = load(run.path)
             same = sorted(host["name"] for host in document["hosts"]) == sorted(fleet.by_name)
             fresh = time.time() - facts.stat().st_mtime < RESUMABLE
-            live = document["run"]["dns"] == "live"
-            return facts if same and fresh and live and not document["run"]["complete"] else None
+            return facts if same and fresh and _is_live(document) and not document["run"]["complete"] else None
     return None
 
 
@@ -90,10 +89,24 @@ def remember(folder: Path, document: Results | None) -> None:
 
 
 def publish(folder: Path, document: Mapping[str, Any], keep: int) -> None:
-    """Let ``latest`` lead to a run that was not interrupted, or that is the first, and delete the oldest ones.
+    """Let ``latest`` lead to a run of what is live that was not interrupted, and delete the oldest ones.
 
-    Raises OSError.
+    Where there is no such run yet, it leads to the last one of whatever kind. Raises OSError.
     """
-    if document["run"]["exit"] != INTERRUPTED or not (folder.parent / runs.LATEST).exists():
+    latest = folder.parent / runs.LATEST
+    if not latest.exists() or (
+        document["run"]["exit"] != INTERRUPTED and (_is_live(document) or not _leads_to_live(latest))
+    ):
         runs.publish(folder)
     runs.tidy(folder.parent, keep)
+
+
+def _is_live(document: Mapping[str, Any]) -> bool:
+    return bool(document["run"]["dns"] == "live")
+
+
+def _leads_to_live(latest: Path) -> bool:
+    try:
+        return _is_live(load(latest))
+    except ResultsError:
+        return False

@@ -263,7 +263,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("replay", "Judge a facts.json again, without a network.", "FILE"),
     Option(
         "reports",
-        "Folder that gets one for each run; 'latest' in it leads to the last.",
+        "Folder that gets one for each run; 'latest' in it leads to the last one of what is live.",
         "DIR",
         default="reports",
     ),
@@ -357,6 +357,8 @@ def settle(
     for option in OPTIONS:
         name = option.name
         value = option_of(option.dest)
+        if option.many and "" in (value or ()):
+            raise UsageError(f"{option.switch}: is empty, as a variable that is not set leaves it")
         if value not in (None, [], ()):
             values[name], where[name] = value, option.switch
         elif text := environ.get(option.variable):

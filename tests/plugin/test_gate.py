@@ -12,8 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
+from conformance.fleet.model import Fleet
+from conformance.gate import update
 from conformance.lab.world import World
+from conformance.options import settle
+from conformance.policy import Policy
+from conformance.report.base import Base
+from conformance.report.results import parts
 from tests.plugin import fleet
+from tests.report.sample_results import result, results
 
 pytest_plugins = ("pytester",)
 
@@ -125,6 +132,31 @@ def test_a_run_that_was_cut_short_changes_no_baseline(
     assert not path.exists()
 
 
+def test_a_baseline_in_which_nothing_changes_is_not_written_again(
+    inside: Inside, hosts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "baseline.json"
+    options = [*RULES, f"--baseline={path}", "--update-baseline"]
+    inside(hosts, *options)
+    written = path.read_text()
+    monkeypatch.setenv("MAILCONFORM_NOW", "2026-11-25")
+    ran = inside(hosts, *options)
+    assert f"the baseline {path} stays as it was: 1 known" in ran.document["run"]["notes"]
+    assert path.read_text() == written
+
+
+def test_a_run_whose_resolver_failed_changes_no_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    given: dict[str, Any] = {"mailconform_baseline": str(path), "mailconform_update_baseline": True}
+    chosen = settle(given.get, {}.get, {})
+    policy = Policy(base=Base("baseline", str(path), "2026-11-24", accepts=True))
+    for why, written in (("::1 left 60 of 60 questions without an answer", False), ("", True)):
+        document = results(result("ptr.exists", "mx2/203.0.113.2", "fail", known_since="2026-11-24"), inconclusive=why)
+        said = update(policy, chosen, document, Fleet(mtas=()))
+        assert path.exists() is written, said
+        assert ("stays as it was" in said) is not written
+
+
 def test_a_base_marks_what_is_known_where_everything_gates(
     inside: Inside, hosts: Path, tmp_path: Path, worse: Callable[[], Path]
 ) -> None:
@@ -150,6 +182,22 @@ def test_against_the_last_run(inside: Inside, hosts: Path, worse: Callable[[], P
     assert (third.status, third.outcomes[PTR], third.outcomes[HELO]) == (1, "known", "fail")
     started = first.document["run"]["started"][:10]
     assert next(one for one in third.results if one["outcome"] == "known")["known_since"] == started
+
+
+def test_a_night_that_told_nothing_is_not_what_the_next_is_held_against(inside: Inside, hosts: Path) -> None:
+    gate = [*RULES, "--gate=new", "--against=latest"]
+    night = inside(hosts, *RULES).folder.resolve()
+    dark = inside(hosts, *RULES).folder.resolve()
+    document = json.loads((dark / "results.json").read_text())
+    document["run"]["inconclusive"] = "192.0.2.53 left 60 of 60 questions without an answer"
+    document["results"] = [one | {"outcome": "undetermined", "cause": "no answer"} for one in document["results"]]
+    document["counts"] = dict.fromkeys(document["counts"], 0) | {"undetermined": len(document["results"])}
+    (dark / "results.json").write_text("".join(parts(document)))
+    ran = inside(hosts, *gate)
+    assert (ran.status, ran.outcomes[PTR]) == (0, "known")
+    assert ran.document["run"]["base"]["file"] == f"reports/{night.name}"
+    said = f"reports/latest tells nothing of what is live: what is known is that of reports/{night.name}"
+    assert said in ran.document["run"]["notes"]
 
 
 def test_against_a_file(inside: Inside, hosts: Path, tmp_path: Path, worse: Callable[[], Path]) -> None:

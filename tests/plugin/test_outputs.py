@@ -49,7 +49,7 @@ def test_facts_judged_again_give_the_same_results(
 
 
 def test_what_was_not_gathered_is_undetermined_in_a_replay(inside: Inside, inventories: Path) -> None:
-    ran = inside(inventories / "good.yml", "--rules=ptr.exists", *QUIET)
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists", "--report-dir=first", *QUIET, folder="first")
     again = inside(inventories / "broken.yml", "--rules=ptr.*", f"--replay={ran.folder / 'facts.json'}", *QUIET)
     assert again.outcomes["ptr.exists mx1.example.com/203.0.113.1"] == "pass"
     assert again.outcomes["ptr.exists mx2.example.com/203.0.113.2"] == "undetermined"

@@ -40,12 +40,13 @@ def reverse(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_change_is_judged_before_it_is_live(inside: Inside, inventories: Path, reverse: Path) -> None:
+def test_a_change_is_judged_before_it_is_live(inside: Inside, inventories: Path, reverse: Path, tmp_path: Path) -> None:
     live = inside(inventories / "broken.yml", "--rules=ptr.exists")
     assert live.outcomes["ptr.exists mx2.example.com/203.0.113.2"] == "fail"
     assert live.document["run"]["dns"] == "live"
     assert "overlays" not in live.document["run"]
-    proposed = inside(inventories / "broken.yml", "--rules=ptr.exists", f"--overlay={reverse}")
+    options = ("--rules=ptr.exists", f"--overlay={reverse}", f"--report-dir={tmp_path / 'told'}")
+    proposed = inside(inventories / "broken.yml", *options, folder=str(tmp_path / "told"))
     assert set(proposed.outcomes.values()) == {"pass"}
     assert proposed.status == 0
     assert proposed.document["run"]["dns"] == "proposed"
@@ -138,6 +139,25 @@ def test_nothing_proposed_and_live_is_taken_from_one_run_into_another(
         (run / "results.json").write_text("".join(parts(document)))
         (run / "facts.json").write_text("{}")
         assert (home.interrupted(top, fleet_of, tmp_path) is not None) is found
+
+
+def test_what_is_proposed_does_not_stand_for_the_last_night(
+    inside: Inside, inventories: Path, reverse: Path, pytester: pytest.Pytester
+) -> None:
+    broken, latest = inventories / "broken.yml", pytester.path / "reports" / "latest"
+    proposed = ("--rules=ptr.exists", f"--overlay={reverse}")
+    inside(broken, *proposed)
+    assert inside(broken, *proposed).document["run"]["dns"] == "proposed", "the last one, where there is no other yet"
+    gate = ("--rules=ptr.exists", "--gate=new", "--against=latest")
+    first = inside(broken, *gate)
+    assert (first.status, first.document["run"]["dns"]) == (1, "live")
+    assert any("there is no run before" in note for note in first.document["run"]["notes"])
+    night = latest.resolve()
+    inside(broken, *proposed)
+    inside(broken, "--rules=ptr.exists", f"--replay={night / 'facts.json'}")
+    assert latest.resolve() == night
+    assert len(runs.all_runs(latest.parent)) == 5
+    assert inside(broken, *gate).status == 0, "the next night knows what the last one knew"
 
 
 def test_what_a_proposal_leaves_open_is_no_fault_of_the_resolver() -> None:
