@@ -24,7 +24,6 @@ class Case:
     kind: str
     subject: Any
     level: Level
-    gates: bool
     place: Place
     facts: tuple[str, ...]
     """Names of the facts it judges, of this subject."""

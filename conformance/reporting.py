@@ -195,10 +195,15 @@ class Reporter:
         """Expect what the first worker collected; the others collect the same."""
         self._run.expect_of_workers()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> Generator[None]:
         """Interrupted once, the run ends; a second signal must not keep it from writing what it found."""
         end_in_peace()
+        yield
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and not self._config.option.fulltrace:
+            # pytest would name the line of ours that the signal came to, as if something were wrong with it.
+            terminal._keyboardinterrupt_memo.reprcrash.message = self._run.cut_short or "interrupted"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -58,6 +58,8 @@ class Run:
     worker: str | None = None
     shared: Path | None = None
     """Folder that workers and controller share."""
+    cut_short: str = ""
+    """Why the run ended early, where it ended itself."""
     notes: list[str] = field(default_factory=list)
     store: Store = field(default_factory=Store)
     gathering: Gathering = field(default_factory=Gathering)
@@ -112,7 +114,7 @@ class Run:
         if weighs is None:
             return None
         facts = tuple(name for name in item.fixturenames if name in NAMES)
-        return Case(check, kind, subject, weighs, weighs.rank <= self.gate.rank, where, facts)
+        return Case(check, kind, subject, weighs, where, facts)
 
     @cached_property
     def given_profiles(self) -> tuple[str, ...]:
@@ -182,6 +184,7 @@ class Run:
         if self.results is None:
             return
         silent = observed.unobserved(self.fleet, self.store.trials.values())
+        self.results.cut_short = self.cut_short
         self.results.internal |= bool(self.gathering.defects) and not self.settings["replay"]
         self.results.waivers = self.policy.register(self.results.results)
         if self.policy.base is not None:

@@ -68,7 +68,7 @@ def begin(config: pytest.Config) -> Run:
             if run.fleet.lab and not chosen["replay"]:
                 run.settings = enter_lab(run.fleet, run.settings, run.held, run.notes)
             if chosen["budget"]:
-                held.callback(end_after(duration(chosen["budget"]), run.notes))
+                held.callback(end_after(duration(chosen["budget"]), run))
         run.held.push(held.pop_all())
     return run
 
@@ -91,8 +91,9 @@ def terminate_like_interrupt() -> Callable[[], object]:
 
 
 def end_in_peace() -> None:
-    """Let no signal interrupt a run that is about to end: what it found is written whole."""
+    """Let no signal interrupt a run that is about to end: what it found is written whole. Its budget was kept."""
     if threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in _SIGNALS:
             signal.signal(number, _patience)
 
@@ -102,13 +103,14 @@ def _patience(*_: object) -> None:
     os.write(2, b"the run is about to end: its reports are being written\n")
 
 
-def end_after(seconds: float, notes: list[str]) -> Callable[[], object]:
+def end_after(seconds: float, run: Run) -> Callable[[], object]:
     """Let a run end as SIGINT ends it when its time is over. Returns what calls that off."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
 
     def over(*_: object) -> None:
-        notes.append(f"the budget of {seconds:g} s was used up")
+        run.cut_short = f"the budget of {seconds:g} s was used up"
+        run.notes.append(run.cut_short)
         _interrupt()
 
     before = signal.signal(signal.SIGALRM, over)

@@ -106,7 +106,7 @@ class Bench(ExitStack):
             function(**{name: _value(name, values, task) for name in inspect.signature(function).parameters})
         except (AssertionError, NotApplicable, Undetermined) as error:
             raised = error
-        case = Case(check, task.kind, task.subject, weighs, True, place(task.subject, check), _facts(check))
+        case = Case(check, task.kind, task.subject, weighs, place(task.subject, check), _facts(check))
         return Verdict(task, check, weighs, judge(case, raised, self.fleet, Level.INFO, ()), values)
 
 

@@ -58,6 +58,8 @@ class Results:
     """What is still to be judged: check and subject by pytest's node id."""
     internal: bool = False
     """Whether mailconform itself failed."""
+    cut_short: str = ""
+    """Why the run ended early, where it is known better than that it did."""
     failed_elsewhere: bool = False
     """Whether a test failed that is no check of ours."""
     changes: Changes = field(default_factory=Changes)
@@ -121,6 +123,8 @@ class Results:
     def _in_words(self, exit_status: int) -> str:
         if exit_status == 1:
             return self._why_broken()
+        if exit_status == 2 and self.cut_short:
+            return f"{self.cut_short}: these results are partial"
         if exit_status or self.run["gate"] != "none":
             return EXITS.get(exit_status, "") if exit_status else self._why_not_broken()
         without = self.exit_status(0, gate_none=False)

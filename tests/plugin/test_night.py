@@ -132,6 +132,8 @@ def test_a_run_out_of_budget_is_partial_and_is_gone_on_with(night: Any, world: W
     (folder,) = tmp_path.glob("reports/20*")
     partial = fleet.Ran(ran.status, ran.out, ran.err, folder)
     assert "the budget of 6 s was used up" in partial.document["run"]["notes"]
+    assert "exit 2: the budget of 6 s was used up: these results are partial" in ran.out
+    assert "KeyboardInterrupt" not in ran.said
     assert partial.document["run"]["unreached"]
     asked = [query.name for query in world.queries()]
     resumed = night("--resume", inventory="dark.yml")
