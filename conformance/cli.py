@@ -107,14 +107,15 @@ def show(host: str | None, **given: Any) -> None:
 def validate(**given: Any) -> None:
     """Say everything that is wrong with an inventory; exit status 4 when something is."""
     from conformance.problems import declared_problems
+    from conformance.report.text import plural
 
     fleet = read_fleet(given)
     if problems := dict.fromkeys(declared_problems(fleet)):
         fail("\n".join(problems))
     for warning in fleet.warnings:
         click.echo(f"warning: {warning}", err=True)
-    addresses, domains = len(fleet.addresses), len(fleet.domains)
-    click.echo(f"valid: {len(fleet.mtas)} mail hosts, {addresses} sending addresses, {domains} domains")
+    counted = ((fleet.mtas, "mail host"), (fleet.addresses, "sending address"), (fleet.domains, "domain"))
+    click.echo(f"valid: {', '.join(plural(len(found), noun) for found, noun in counted)}")
 
 
 @inventory.command()

@@ -97,11 +97,11 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
     """Say what is judged, by whose rules."""
     if (run := config.stash.get(RUN, None)) is None:
         return None
-    from conformance.report.text import printable
+    from conformance.report.text import plural, printable
 
     hosts, domains = len(run.fleet.mtas), len(run.fleet.domains)
     lines = [
-        f"mailconform: {', '.join(run.settings['inventory'])}: {hosts} hosts, {domains} domains, "
+        f"mailconform: {', '.join(run.settings['inventory'])}: {plural(hosts, 'host')}, {plural(domains, 'domain')}, "
         f"profile {','.join(run.profiles)}, {run.gate} gates",
         *(f"mailconform: {note}" for note in run.notes),
         *(f"inventory warning: {warning}" for warning in run.fleet.warnings),

@@ -266,9 +266,8 @@ def _row_faults(row: Any, path: Path, located: Located, defaults: Defaults) -> I
         issued, expires = day(row.get("issued")), day(row.get("expires"))
     except PydanticCustomError:
         return
-    most = min(defaults.max_days, LONGEST_HORIZON)
-    if (days := (expires - issued).days) > most:
-        text = f"expires {days:,} days after its issue: max_days allows {most}"
+    if (days := (expires - issued).days) > defaults.max_days:
+        text = f"expires {days:,} days after its issue: max_days allows {defaults.max_days}"
         yield Fault(text, located.line((*path, "expires")))
     if days < 0:
         yield Fault(f"expires {expires}, before it is issued", located.line((*path, "expires")))

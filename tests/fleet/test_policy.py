@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+import time
+from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from conformance.fleet import waivers
 from conformance.fleet.ansible import load
 from conformance.fleet.errors import Problem
 from conformance.fleet.model import Address, Domain, Fleet, Listener, Mta, Selector
-from conformance.policy import Policy, contains, covering
+from conformance.policy import Policy, contains, covering, today
 from conformance.reading.waivers import Waiver
 
 DAY = date(2026, 11, 24)
@@ -111,6 +112,19 @@ def test_an_id_is_there_once_in_all_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert said(waivers.load(paths, RULES, DAY)[1]) == ["b.yml:2: id W-1 is also that of a.yml:2"]
 
 
+@pytest.mark.parametrize("zone", ["here-14", "there+12"], ids=["east", "west"])
+def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """At any time it is another day at one of the two places."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        before, found, after = datetime.now(UTC).date(), today({}), datetime.now(UTC).date()
+        assert before <= found <= after
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize(
     ("day", "state"),
     [
@@ -122,6 +136,11 @@ def test_an_id_is_there_once_in_all_files(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_a_waiver_holds_through_its_last_day(day: date, state: str) -> None:
     assert waivers.state(waiver(), day) == state
+
+
+def test_its_file_says_how_long_before_its_end_a_waiver_is_listed() -> None:
+    assert waivers.state(waiver(warn_days=7), date(2026, 11, 23)) == "holds"
+    assert waivers.state(waiver(warn_days=7), date(2026, 11, 24)) == "expiring"
 
 
 @pytest.mark.parametrize(

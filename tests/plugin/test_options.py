@@ -121,6 +121,8 @@ def test_a_bad_value_is_refused_where_it_was_written(name: str, value: str) -> N
         (["--dnssec=validate"], {}, "mailconform_trust_anchor = pytest.ini", ["pytest.ini: is no file of DS or DNS"]),
         (["--replay=pytest.ini"], {}, "", ["pytest.ini", "facts.json"]),
         (["--replay=nowhere.json"], {}, "", ["nowhere.json", "No such file"]),
+        (["--overlay="], {}, "", ["--overlay: is empty"]),
+        (["--waivers=", "--waivers=w.yml"], {}, "", ["--waivers: is empty"]),
     ],
 )
 def test_a_bad_value_ends_with_4(

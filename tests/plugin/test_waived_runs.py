@@ -205,6 +205,8 @@ def test_all_that_is_wrong_is_said_at_once(inside: Inside, tmp_path: Path, hosts
     assert both.status == 4
     assert "bad.yml:" in both.err
     assert f"{path}:2: there is no rule" in both.err
+    empty = inside(fleet.inventory(tmp_path / "empty.yml", {}), f"--waivers={path}", *QUIET)
+    assert (empty.status, f"{path}:2: there is no rule" in empty.err) == (4, True)
 
 
 def test_the_day_is_in_the_notes_when_a_test_says_it(

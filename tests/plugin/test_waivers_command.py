@@ -92,6 +92,7 @@ def test_list(command: Command) -> None:
     ]
     told = json.loads(command("list", "w.yml", "--json").output)
     assert [(one["id"], one["state"]) for one in told] == [("W-1", "expired"), ("W-2", "expiring"), ("W-3", "holds")]
+    assert not {"covers", "limited"} & set(told[0]), "what only a run knows"
 
 
 @pytest.mark.parametrize(
@@ -170,12 +171,15 @@ def test_add_what_was_observed(command: Command) -> None:
     found = results(
         result("ptr.exists", "mx1/198.51.100.1", "fail", seen="answered NXDOMAIN"),
         result("ptr.exists", "mx2/198.51.100.2", "pass"),
+        result("ptr.single", "mx1/198.51.100.1", "fail", seen="two names"),
     )
     Path("results.json").write_text(json.dumps(found))
     options = ("w.yml", "--rule=ptr.exists", "--observed-in=results.json", *GIVEN)
     assert command("add", *options, "--subject=mx1/198.51.100.1").exit_code == 0
     assert rows()[-1]["observed"] == "answered NXDOMAIN"
     assert "has 0 findings" in command("add", *options, "--subject=mx2/198.51.100.2").stderr
+    two = command("add", *options, "--rule=ptr.single", "--subject=mx1/198.51.100.1")
+    assert "has 2 findings of these rules and subjects, and must have one" in two.stderr
     assert command("add", *options, "--observed-in=none.json", "--subject=mx2/198.51.100.2").exit_code == 4
 
 

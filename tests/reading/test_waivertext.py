@@ -128,6 +128,7 @@ def test_what_is_wrong_with_a_waiver(changes: dict[str, str | None], said: str) 
         ("waivers:\n  - all\n", "2: found no mapping, expected a waiver"),
         ("waiver: []\n", "1: unknown key 'waiver'; did you mean waivers?"),
         ("defaults: {max_days: 400}\n", "1: max_days is more than 366"),
+        (file(head="defaults: {max_days: 29}\n"), "8: expires 30 days after its issue: max_days allows 29"),
         ("defaults:\n  max_days: -1\n", "2: defaults.max_days: found '-1', expected a whole number of days"),
         ("a: 1\na: 2\n", "2: the key 'a' is there twice"),
         ("a: &x 1\nb: *x\n", "2: an alias (*) is not taken: write the value again"),

@@ -238,6 +238,13 @@ def test_what_is_said_of_the_base(name: str) -> None:
     assert SENTENCE in render(name, told())
 
 
+@pytest.mark.parametrize("name", ["markdown", "summary"])
+def test_what_was_known_has_a_section(name: str) -> None:
+    known = render(name, told()).partition("### Known before\n")[2].partition("\n### ")[0]
+    assert "helo.fqdn" in known
+    assert "known since 2026-10-01" in known
+
+
 def test_junit() -> None:
     cases = {case.get("name"): case for case in ElementTree.fromstring(render("junit", told())).iter("testcase")}
     assert cases[f"ptr.exists [{ONE}]"].find("failure") is not None

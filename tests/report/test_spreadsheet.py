@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conformance.report.formats import csv as comma
 from conformance.report.text import printable
-from tests.report.sample_results import fleet
+from tests.report.sample_results import fleet, result, results
 from tests.report.told import ADDRESS, attacked, mixed
 
 FORMULA = re.compile("\\s*[=+@\uff1d\uff0b\uff0d\uff20-]")
@@ -34,6 +34,10 @@ def test_findings_worst_first_below_a_heading() -> None:
     assert told[0]["subject"] == ADDRESS
     assert told[1]["cause"] == "192.0.2.53: no answer in 2 s"
     assert told[3]["waiver"] == "provider changes it (until 2027-01-31)"
+
+
+def test_a_cell_is_one_cell_for_whatever_a_reader_splits_at() -> None:
+    assert '"a;b\'c"' in comma.render(results(result("ptr.exists", ADDRESS, "fail", seen="a;b'c")))
 
 
 def test_lines_end_as_the_format_has_them() -> None:

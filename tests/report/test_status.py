@@ -18,14 +18,15 @@ ENDED = "2026-11-24T02:05:00+00:00"
 NOW = datetime.datetime(2026, 11, 24, 8, 5, tzinfo=datetime.UTC)
 
 
-def written(folder: Path, *own: dict[str, Any], **run: Any) -> Path:
+def written(folder: Path, *own: dict[str, Any], ended: str = ENDED, **run: Any) -> Path:
     document = results(*own, **run)
-    document["run"]["ended"] = ENDED
+    document["run"]["ended"] = ended
     (folder / "results.json").write_text("".join(parts(document)))
     return folder
 
 
 BAD = result("ptr.exists", "mx1.example.net/203.0.113.1", "fail", seen="none | x=1")
+KNOWN = result("ptr.exists", "mx1.example.net/203.0.113.1", "known", known_since="2026-11-01")
 DARK = result("ptr.exists", "mx1.example.net/203.0.113.1", "undetermined", seen="no answer", cause="no answer")
 
 
@@ -35,6 +36,8 @@ DARK = result("ptr.exists", "mx1.example.net/203.0.113.1", "undetermined", seen=
         ((), {"exit": 0}, 0, "MAILCONFORM OK - "),
         ((BAD,), {"exit": 1}, 2, "MAILCONFORM CRITICAL - 1 finding of ptr.exists | fail=1 "),
         ((), {"exit": 0, "dns": "proposed"}, 3, "UNKNOWN - the last run judged proposed DNS, not what is live | "),
+        ((KNOWN,), {"exit": 0}, 0, "MAILCONFORM OK - 0 checks passed, 1 finding known | "),
+        ((DARK,), {"exit": 6, "inconclusive": "::1 left 60 of 60 open"}, 3, "UNKNOWN - ::1 left 60 of 60 open | "),
         ((DARK,), {"exit": 6}, 1, "MAILCONFORM WARNING - nothing broken seen, 1 check undetermined | "),
         ((BAD,), {"exit": 2, "complete": False, "exit_text": "interrupted | yes"}, 3, "UNKNOWN - interrupted / yes | "),
     ],
@@ -56,11 +59,12 @@ def test_an_old_run_and_none_are_unknown(tmp_path: Path) -> None:
 
 def test_the_command_follows_latest(tmp_path: Path) -> None:
     (tmp_path / "2026-11-24T020000Z-fleet").mkdir()
-    written(tmp_path / "2026-11-24T020000Z-fleet", BAD, exit=1)
+    written(tmp_path / "2026-11-24T020000Z-fleet", BAD, ended="2020-01-01T02:05:00+00:00", exit=1)
     (tmp_path / "latest").symlink_to("2026-11-24T020000Z-fleet")
     ran = CliRunner().invoke(main, ["status", "--nagios", f"--reports={tmp_path}", "--max-age=1e9"])
     assert (ran.exit_code, ran.output[:24]) == (2, "MAILCONFORM CRITICAL - 1")
     assert CliRunner().invoke(main, ["status", f"--reports={tmp_path}", "--max-age=1e9"]).exit_code == 0
+    assert CliRunner().invoke(main, ["status", "--nagios", f"--reports={tmp_path}"]).exit_code == 3, "too long ago"
     ran = CliRunner().invoke(main, ["history", "rebuild", f"--reports={tmp_path}"])
     assert (ran.exit_code, ran.output) == (0, f"1 run in {tmp_path / 'history.sqlite'}\n")
     (tmp_path / "2026-11-24T020000Z-fleet" / "results.json").write_text('{\n "schema": 1,\n "run": {')
