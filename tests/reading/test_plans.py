@@ -61,6 +61,17 @@ def test_a_plan_of_octodns() -> None:
     assert {one.place for one in plan.sets.values()} >= {"octodns.json:example.com. s1._domainkey TXT"}
 
 
+def test_two_providers_of_octodns_are_given_the_same() -> None:
+    change = {"name": "a", "record_type": "A", "type": "create", "new": {"ttl": 60, "value": "192.0.2.1"}}
+    other = change | {"new": {"ttl": 60, "value": "192.0.2.2"}}
+
+    def plan(second: dict[str, Any]) -> str:
+        return json.dumps({who: {"e.org.": {"changes": [one]}} for who, one in (("one", change), ("two", second))})
+
+    assert sets(read_plan(plan(change), "p")) == {"a.e.org. A": "60 192.0.2.1"}
+    assert "a.e.org. A is set by plan.json:e.org. a A already" in problems(plan(other))[0]
+
+
 def test_a_zone_file_of_octodns_is_the_whole_zone_but_for_soa_and_ns() -> None:
     plan = read("octodns/example.com.yaml")
     (zone,) = plan.zones
@@ -137,6 +148,68 @@ def test_a_record_that_moves_leaves_its_place() -> None:
     assert (found["example.com. MX"], found["new.example.com. MX"][:4]) == ("deleted", "300 ")
 
 
+def resource(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None, **unknown: Any) -> dict[str, Any]:
+    """Return a change of a resource, as Terraform tells it."""
+    actions = ["update"] if before and after else ["delete"] if before else ["create"]
+    change = {"actions": actions, "before": before, "after": after, "after_unknown": unknown}
+    return {"address": f"{kind}.{(after or before or {})['name']}", "mode": "managed", "type": kind, "change": change}
+
+
+def planned(*resources: dict[str, Any]) -> dict[str, str]:
+    return sets(read_plan(json.dumps({"resource_changes": resources}), "p"))
+
+
+OLD = {"name": "a.example.com", "type": "A", "ttl": 60, "records": ["192.0.2.1"]}
+NEW = OLD | {"records": ["192.0.2.2"]}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_one_resource_gives_up_another_takes_over(turned: bool) -> None:
+    changes = [resource("aws_route53_record", OLD, None), resource("aws_route53_record", None, NEW)]
+    assert planned(*(changes[::-1] if turned else changes)) == {"a.example.com. A": "60 192.0.2.2"}
+
+
+def test_records_of_one_policy_are_one_set_that_nobody_knows() -> None:
+    weighted = [NEW | {"set_identifier": name, "weighted_routing_policy": [{"weight": 1}]} for name in ("x", "y")]
+    found = planned(*(resource("aws_route53_record", None, one) for one in weighted))
+    assert found == {"a.example.com. A": "? a routing policy of Route 53, answered to each asker apart"}
+
+
+def test_a_routing_policy_of_google_is_not_known() -> None:
+    values = {"name": "a.example.com.", "type": "A", "ttl": 60, "rrdatas": None, "routing_policy": [{"wrr": []}]}
+    found = planned(resource("google_dns_record_set", None, values))
+    assert found == {"a.example.com. A": "? a routing policy of Google Cloud DNS, answered to each asker apart"}
+
+
+def cloudflare(**values: Any) -> dict[str, Any]:
+    return {"name": "a.example.com", "hostname": "a.example.com", "ttl": 60, "zone_id": "9", **values}
+
+
+def test_a_record_of_cloudflare_that_is_known_later() -> None:
+    found = planned(resource("cloudflare_record", None, cloudflare(type="A"), content=True))
+    assert found == {"a.example.com. A": "? known only once the plan is applied"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "shown"),
+    [
+        ("SRV", {"priority": 1, "weight": 2, "port": 25, "target": "mx.example.com"}, "1 2 25 mx.example.com."),
+        ("CAA", {"flags": "0", "tag": "issue", "value": "ca.example"}, '0 issue "ca.example"'),
+        ("TLSA", {"usage": 3, "selector": 1, "matching_type": 1, "certificate": "ab" * 32}, f"3 1 1 {'ab' * 32}"),
+    ],
+)
+def test_records_of_cloudflare_in_fields(kind: str, data: dict[str, Any], shown: str) -> None:
+    for written in (data, [data]):
+        found = planned(resource("cloudflare_record", None, cloudflare(type=kind, data=written)))
+        assert found == {f"a.example.com. {kind}": f"60 + {shown}"}
+
+
+def test_a_data_source_changes_nothing() -> None:
+    read_only = resource("aws_route53_record", OLD, NEW)
+    read_only["mode"], read_only["change"]["actions"] = "data", ["read"]
+    assert planned(read_only) == {}
+
+
 def test_octal_escapes_of_route_53() -> None:
     found = sets(read_plan(changed('mx2"]', name="\\052.example.com"), "p"))
     assert found["*.example.com. A"] == "300 198.51.100.2"
@@ -183,6 +256,11 @@ REPORT = {
 @pytest.mark.parametrize("name", ["dnscontrol.json", "dnscontrol.txt"])
 def test_what_dnscontrol_would_change(name: str) -> None:
     assert sets(read(name)) == REPORT
+
+
+def test_colours_say_nothing() -> None:
+    (found,) = read_plan("\x1b[32m+ CREATE a.example.com A 192.0.2.1 ttl=300\x1b[0m", "p").sets.values()
+    assert told(found) == "300 + 192.0.2.1"
 
 
 def test_corrections_that_are_not_told_are_refused() -> None:

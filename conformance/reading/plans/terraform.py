@@ -13,8 +13,6 @@ from conformance.reading.plans.plan import Collected, Plan, data_of, name_of, te
 from conformance.reading.zone import RecordSet
 
 Values = Mapping[str, Any]
-_BETWEEN = re.compile(r'(\\.)|""')
-"""The end of a string before another one; a quote that is escaped is none."""
 _OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 _POLICIES = (
     "weighted_routing_policy",
@@ -46,7 +44,8 @@ def read(document: Values, file: str) -> Plan:
 
 def _take(collected: Collected, resource: Values, zones: Mapping[str, str], place: str) -> None:
     change = resource["change"]
-    if resource.get("mode") == "data" or not {"create", "update", "delete"} & set(change["actions"]):
+    # Data sources are only ever read.
+    if not {"create", "update", "delete"} & set(change["actions"]):
         return
     before, after = change.get("before") or {}, change.get("after") or {}
     unknown = change.get("after_unknown") or {}
@@ -99,7 +98,7 @@ def _of_route53(rdtype: RdataType, text: str) -> Rdata:
     decimal = _OCTAL.sub(lambda found: f"\\{int(found[1], 8):03d}", text)
     if rdtype in (RdataType.TXT, RdataType.SPF) and not decimal.startswith('"'):
         decimal = f'"{decimal}"'
-    return data_of(rdtype, _BETWEEN.sub(lambda found: found[1] or '" "', decimal) if decimal != '""' else decimal)
+    return data_of(rdtype, decimal)
 
 
 def _google(values: Values, unknown: Values, place: str) -> RecordSet:
