@@ -83,14 +83,14 @@ def run(pytest_arguments: tuple[str, ...], quiet: int, print_command: bool, **gi
 
 @main.group(context_settings=_CONTEXT)
 def inventory() -> None:
-    """Read an inventory: what is effective, whether it is valid, what may be written."""
+    """Read an inventory: what is effective, and whether it is valid."""
 
 
 @inventory.command()
 @options(INVENTORY)
 @click.argument("host", required=False)
 def show(host: str | None, **given: Any) -> None:
-    """Print what is effective for a host, or for all, and where each value comes from."""
+    """Print what is effective for a host, or for all, and from where."""
     from conformance.fleet.errors import InventoryError
     from conformance.fleet.show import describe
 
@@ -105,7 +105,7 @@ def show(host: str | None, **given: Any) -> None:
 @inventory.command()
 @options(INVENTORY)
 def validate(**given: Any) -> None:
-    """Say everything that is wrong with an inventory; exit status 4 when something is."""
+    """Say everything that is wrong with an inventory. Exit status 4 when something is."""
     from conformance.problems import declared_problems
     from conformance.report.text import plural
 
@@ -120,7 +120,7 @@ def validate(**given: Any) -> None:
 
 @inventory.command()
 def schema() -> None:
-    """Print the JSON Schema of the mailconform_ variables, for editors."""
+    """Print the JSON Schema of mailconform_ variables, for editors."""
     import json
 
     from conformance.fleet.schema import json_schema
@@ -149,7 +149,7 @@ def explain(rule: str) -> None:
 @click.argument("rule", metavar="AREA.RULE")
 @click.option("--subject", metavar="KIND", required=True, help="What it judges: address, domain, listener, mta ...")
 def scaffold(rule: str, subject: str) -> None:
-    """Begin a new check in a checkout: its function, its world, and what to do next."""
+    """Begin a new check in a checkout. Writes its function and its world, and says what to do next."""
     from conformance.scaffold import ScaffoldError
     from conformance.scaffold import scaffold as begin
 
@@ -192,7 +192,7 @@ def listing() -> None:
 @listing.command()
 @click.option("--profile", default="common", show_default=True, help="Whose levels to show; several with commas.")
 def rules(profile: str) -> None:
-    """Every rule with its level under a profile; a dash where the profile does not select it."""
+    """Every rule with its level under a profile. A dash: the profile does not select it."""
     from conformance import profiles as known
     from conformance.catalogue import checks
 
@@ -205,7 +205,7 @@ def rules(profile: str) -> None:
 
 @listing.command("profiles")
 def list_profiles() -> None:
-    """Every profile, how many rules it selects at each level, and which of them the default one takes less hard."""
+    """Every profile, and how many rules it selects at each level. And which of them the default takes less hard."""
     from collections import Counter
 
     from conformance import profiles as known
@@ -236,7 +236,7 @@ def hosts(**given: Any) -> None:
 @listing.command()
 @options(INVENTORY)
 def domains(**given: Any) -> None:
-    """Every domain of the catalogue with its selectors and the hosts that send for it."""
+    """Every domain of the catalogue with its selectors and hosts."""
     from conformance.reading.scripts import in_both_forms
 
     for domain in read_fleet(given).domains:

@@ -25,7 +25,7 @@ NOT_OF_A_DIFF = frozenset(
 @click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
 @options(option.name for option in OPTIONS if option.name not in NOT_OF_A_DIFF)
 def diff(before: str, after: str, folder: str, as_json: bool, **given: Any) -> NoReturn:
-    """Say what a change makes appear or vanish, and what to mind on the way.
+    """Say what a change makes appear or vanish, and what to mind.
 
     A SIDE is live (DNS as it is), overlay (DNS as --overlay and --overlay-plan have it) or the results.json of a run,
     or its folder. Exit status: 0 nothing that gates appears; 1 something does; 6 something that gates is known no

@@ -14,7 +14,7 @@ _REPORTS = click.option("--reports", metavar="DIR", default="reports", show_defa
 @click.option("--nagios", is_flag=True, help="End with 0, 1, 2, 3 for OK, WARNING, CRITICAL, UNKNOWN.")
 @click.option("--max-age", type=float, default=26.0, show_default=True, help="Hours after which a run is missed.")
 def status(reports: str, nagios: bool, max_age: float) -> None:
-    """Say in one line what the last run came to, for people, Nagios and Icinga."""
+    """Say in one line what the last run came to. For people, Nagios and Icinga."""
     import datetime
 
     from conformance.report import status as last

@@ -33,7 +33,7 @@ _LOOKING = ("resolver", "overlay", "overlay-plan", "dns-timeout", "dns-retries",
 )
 @options((*INVENTORY, *_LOOKING))
 def records(domain: str, form: str, threshold: str, **given: Any) -> NoReturn:
-    """Print every record that a DOMAIN of the inventory should publish: right, wrong, missing, or not to be seen.
+    """Print every record that a DOMAIN should publish. Each is right, wrong, missing, or not to be seen.
 
     What is right stays as it is; what is wrong is changed by no more than the rules ask for. What nobody can know
     from the inventory and DNS, the public key of a signer above all, is not made up: it says where to take it from.

@@ -23,7 +23,7 @@ _WIDTH = 160
 @click.argument("domain")
 @options((*INVENTORY, "resolver", "dns-timeout", "dns-retries"))
 def spf(domain: str, **given: Any) -> None:
-    """Print the look-ups of a DOMAIN's SPF as a tree with their costs, and the result of each address of the fleet.
+    """Print the look-ups of a DOMAIN's SPF as a tree. With their costs, and the result of each address of the fleet.
 
     Last comes who else is authorised: addresses that no host of the inventory has, by the term that names them.
     """

@@ -35,7 +35,7 @@ class Refused(click.ClickException):
 @click.option("--output", metavar="FILE", help="Where to write it. [default: standard output]")
 @click.option("--facts", metavar="FILE", help="The facts.json of the run: evidence for html.")
 def report(source: str, name: str, output: str | None, facts: str | None) -> None:
-    """Write what RESULTS, a results.json or its folder, says in another format. Exit status 4: it cannot be read."""
+    """Write results in another format. RESULTS: a results.json, or its folder. Exit status 4: it cannot be read."""
     from conformance.report.formats import render
     from conformance.report.reader import ResultsError, load
 
@@ -81,7 +81,7 @@ def _put(path: str, text: str) -> None:
 @options(("reports", "report-dir", "keep", "lock-wait", "quiet-ok", "notify", "format"))
 @click.option("-q", "--quiet", is_flag=True, help="One line, and one for each finding.")
 def merge(shards: tuple[str, ...], quiet: bool, **given: Any) -> NoReturn:
-    """Join results of shards of one fleet: RESULTS are their folders, or their results.json.
+    """Join the results of shards of one fleet. RESULTS are their folders, or their results.json.
 
     Writes what one run would have written, in a folder below --reports with a history and what is new, or in
     --report-dir without. Ends with the exit status that one run would have had. Runs of different inventories,

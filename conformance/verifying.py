@@ -25,7 +25,7 @@ _KINDS = ("transactional", "bulk", "list", "auto", "form")
 @options(_WEIGHING)
 @click.option("-q", "--quiet", count=True, help="One line, and one for each finding.")
 def verify(file: str, zones: tuple[str, ...], quiet: int, **given: Any) -> NoReturn:
-    """Judge one message in FILE (- for standard input) by the rules of a run, with what is told of how it came.
+    """Judge one message by the rules of a run. FILE, - for standard input, holds it; options tell how it came.
 
     What a message alone cannot show (the session, the queue, retries) is not applicable. Exit status as of run.
     """

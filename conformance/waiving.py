@@ -23,7 +23,7 @@ _FILE = click.argument("file", metavar="FILE")
 
 @click.group()
 def waivers() -> None:
-    """Say for a while, with reason, owner and end, that what is broken does not count.
+    """Accept for a while what is broken: why, by whom, until when.
 
     FILE is one or more files of waivers; none: those of MAILCONFORM_WAIVERS or mailconform_waivers in pytest.ini.
     """
@@ -33,7 +33,7 @@ def waivers() -> None:
 @_FILES
 @options(INVENTORY)
 def lint(files: tuple[str, ...], **given: Any) -> None:
-    """Say everything that is wrong with waivers; exit status 4 when something is.
+    """Say everything that is wrong with waivers. Exit status 4 when something is.
 
     With an inventory also whether it has the hosts, domains and addresses that they name.
     """
@@ -50,7 +50,7 @@ def lint(files: tuple[str, ...], **given: Any) -> None:
 @options(INVENTORY)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for other programs.")
 def list_them(files: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Every waiver with its state, the soonest to end first; with an inventory also those in its variables."""
+    """Every waiver with its state, the soonest to end first. With an inventory also those in its variables."""
     import json
 
     from conformance.fleet.waivers import state
@@ -112,7 +112,7 @@ def schema() -> None:
 @click.option("--expires", metavar="DAY", required=True, help="The last day it holds, until 24:00 UTC: 2027-01-31.")
 @click.option("--id", "name", help="What reports call it. [default: W- and the day and a number]")
 def add(file: str, name: str | None, observed_in: str | None, **given: Any) -> None:
-    """Write a waiver to FILE, issued today; all else in it stays as it is. Exit status 4: it would not be valid."""
+    """Write a waiver to FILE, issued today. All else in it stays as it is. Exit status 4: it would not be valid."""
     from conformance.fleet.waivers import judged, place
     from conformance.policy import rules, today
     from conformance.reading.waiverfile import EditError, added
@@ -140,7 +140,7 @@ def add(file: str, name: str | None, observed_in: str | None, **given: Any) -> N
 @click.option("--results", metavar="RESULTS", help="Also what a results.json says is stale.")
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 def prune(file: str, results: str | None, dry_run: bool) -> None:
-    """Take out of FILE what has expired, with the comment above each; all else in it stays as it is."""
+    """Take out of FILE what has expired, with the comments above. All else in it stays as it is."""
     from conformance.fleet.waivers import EXPIRED, judged, state
     from conformance.policy import rules, today
     from conformance.reading.waiverfile import EditError, pruned

@@ -24,7 +24,7 @@ _config = click.option(
 
 @click.group(context_settings=_CONTEXT)
 def receiver() -> None:
-    """Stand in for a mail receiver: take what hosts send to a probe domain, and let runs collect it."""
+    """Stand in for a mail receiver. Takes what hosts send to a probe domain, and lets runs collect it."""
 
 
 @receiver.command()
@@ -54,7 +54,7 @@ def serve(path: str, as_root: bool) -> None:
 @receiver.command("check-config")
 @_config
 def check_config(path: str) -> None:
-    """Say everything that is wrong with the configuration and with the files that it names; exit status 4 then."""
+    """Say everything that is wrong with the configuration. Also with the files that it names; exit status 4 then."""
     from conformance.receiver.configuration import ConfigurationError
     from conformance.receiver.routes import ROUTES
     from conformance.receiver.service import check_everything
@@ -77,7 +77,7 @@ def check_config(path: str) -> None:
 @receiver.command()
 @_config
 def dns(path: str) -> None:
-    """Print the records that the zone above the probe domain needs: NS, addresses, and DS for DNSSEC.
+    """Print the records that the zone above the probe domain needs. NS, addresses, and DS for DNSSEC.
 
     Without the DS record nothing is wrong, and trials of DANE are undetermined. The service makes the key when it first
     starts, and keeps it beside its archive; who makes a new one has to replace the DS record.
@@ -99,7 +99,7 @@ def dns(path: str) -> None:
 @click.argument("name")
 @click.option("--clients", "path", metavar="FILE", help="Add the client to this file; else its line goes to stderr.")
 def token(name: str, path: str | None) -> None:
-    """Make a bearer token for the client NAME, and print it: it is shown once, the file keeps its SHA-256 alone."""
+    """Make a bearer token for the client NAME, and print it. It is shown once, the file keeps its SHA-256 alone."""
     import hashlib
 
     from conformance.receiver.configuration import ConfigurationError, is_client, load_clients

@@ -7,9 +7,11 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
@@ -22,6 +24,23 @@ from tests.plugin import fleet
 
 SECONDS = 0.6
 """CPU time in which the command must be up, with room for a slow machine; 0.3 is the aim."""
+
+
+def groups(command: click.Group) -> Iterator[click.Group]:
+    yield command
+    for own in command.commands.values():
+        if isinstance(own, click.Group):
+            yield from groups(own)
+
+
+def test_lists_of_commands_say_whole_sentences() -> None:
+    cut = [
+        line
+        for group in groups(main)
+        for line in CliRunner().invoke(group, ["--help"], terminal_width=80).output.splitlines()
+        if line.startswith("  ") and line.endswith("...")
+    ]
+    assert cut == []
 
 
 def mailconform(*arguments: str | Path) -> Result:

@@ -128,6 +128,22 @@ def test_order_and_ttl(diff: Diff, patch: str, kind: str, subject: str, order: s
     assert found[kind]["order"].startswith(order)
 
 
+def test_what_comes_has_its_order_too_and_what_is_kept_for_minutes_needs_none(diff: Diff) -> None:
+    told(diff('$DELETE s1._domainkey TXT\n@ TXT "v=spf1 ip4:203.0.113.2 -all"\n@ MX 10 new\n', "--json"))
+    back = told(diff("", "--before=reports/diff/after", "--after=reports/diff/before", "--json"))
+    orders = {(one["kind"], one["subject"]): one["order"] for one in back["hazards"]}
+    assert orders == {
+        (
+            "SPF added",
+            "mx1.example.com/203.0.113.1/example.com",
+        ): "publish it, wait at least 300 s, then send from there",
+        (
+            "key added",
+            "example.com/s1",
+        ): "publish it, wait as long as its absence is cached, then let hosts sign with it",
+    }
+
+
 def test_runs_of_before_are_compared_too(diff: Diff, tmp_path: Path) -> None:
     assert diff("$DELETE s1._domainkey TXT\n").status == 1
     again = diff("", "--before=reports/diff/before", "--after=reports/diff/after/results.json")
