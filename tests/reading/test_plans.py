@@ -204,6 +204,12 @@ def test_records_of_cloudflare_in_fields(kind: str, data: dict[str, Any], shown:
         assert found == {f"a.example.com. {kind}": f"60 + {shown}"}
 
 
+def test_what_goes_and_comes_again_stays() -> None:
+    values = cloudflare(type="A", content="192.0.2.1")
+    moved = [resource("cloudflare_record", values, None), resource("cloudflare_record", None, values)]
+    assert planned(*moved) == {"a.example.com. A": "60 + 192.0.2.1"}
+
+
 def test_a_data_source_changes_nothing() -> None:
     read_only = resource("aws_route53_record", OLD, NEW)
     read_only["mode"], read_only["change"]["actions"] = "data", ["read"]

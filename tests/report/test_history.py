@@ -144,6 +144,7 @@ def test_it_is_made_again_from_results(tmp_path: Path) -> None:
     with History(tmp_path / FILE) as history:
         history.record(night(9, "pass"))
         assert history.rebuild(tmp_path) == []
+        assert history.runs() == 3, "a run whose results are gone is gone"
         assert history.changes(night(4, "fail")).since == {KEY: "2026-11-03T02:00:00+00:00"}
 
 
