@@ -35,12 +35,12 @@ def diff(served: World, tmp_path: Path) -> Diff:
     """Return a function that compares live DNS with a patch, or whatever it is told to compare."""
     inventory = fleet.inventory(tmp_path / "hosts.yml", fleet.numbered(1, 2), domains=DOMAINS)
 
-    def run(patch: str = "", *arguments: str) -> fleet.Ran:
+    def run(patch: str = "", *arguments: str, **variables: str) -> fleet.Ran:
         command = [*fleet.COMMAND, "diff", f"--inventory={inventory}", *RULES, "--probe=none"]
         if patch:
             (tmp_path / "change.zone").write_text(f"$ORIGIN example.com.\n$TTL 300\n{patch}")
             command += ["--overlay=change.zone,mode=patch"]
-        environ = fleet.environment(served)
+        environ = fleet.environment(served, **variables)
         return fleet.run(*command, *arguments, cwd=tmp_path, environ=environ, folder="reports/diff/after")
 
     return run
@@ -142,6 +142,15 @@ def test_what_comes_has_its_order_too_and_what_is_kept_for_minutes_needs_none(di
             "example.com/s1",
         ): "publish it, wait as long as its absence is cached, then let hosts sign with it",
     }
+
+
+def test_what_is_usual_for_runs_is_not_for_the_two_of_a_comparison(diff: Diff, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmailconform_overlay = usual.zone,mode=patch\n")
+    (tmp_path / "usual.zone").write_text("$ORIGIN example.com.\n$DELETE s1._domainkey TXT\n")
+    ran = diff("", MAILCONFORM_FORMAT="markdown")
+    assert ran.status == 1, ran.said
+    assert ran.out.splitlines()[0].startswith("before: live DNS")
+    assert not list(tmp_path.rglob("report.md"))
 
 
 def test_runs_of_before_are_compared_too(diff: Diff, tmp_path: Path) -> None:
