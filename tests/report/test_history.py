@@ -124,6 +124,14 @@ def test_proposed_and_live_are_never_compared(history: History) -> None:
     assert over(history, night(1, "fail"), night(2, "fail", dns="proposed")) == Changes()
 
 
+@pytest.mark.parametrize("other", [{"profiles": ["zendesk"]}, {"inventory": ["inventories/staging"]}])
+def test_what_was_judged_otherwise_is_never_compared(history: History, other: dict[str, Any]) -> None:
+    second = night(2, "fail")
+    assert over(history, night(1, "fail"), second) != Changes()
+    second["run"] |= other
+    assert history.changes(second) == Changes()
+
+
 def test_a_run_counts_once_and_a_steady_night_adds_no_rows(history: History, tmp_path: Path) -> None:
     for day in (1, 1, 2, 3):
         history.record(night(day, "fail", "pass"))
