@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -14,7 +14,8 @@ __all__ = ["Received", "read_received"]
 
 _LONGEST = 8_192
 _CLAUSES = ("from", "by", "via", "with", "id", "for")
-_TOKEN = re.compile(r"[ \t\r\n]+|\((?:[^()\\]|\\.)*\)|\"(?:[^\"\\]|\\.)*\"|<[^<>]*>|[^ \t\r\n()\"<]+|.", re.DOTALL)
+_TOKEN = re.compile(r"[ \t\r\n]+|\"(?:[^\"\\]|\\.)*\"|<[^<>]*>|[^ \t\r\n()\"<]+|.", re.DOTALL)
+_PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*[0-9A-Fa-f]")
 
 
@@ -66,12 +67,27 @@ def read_received(text: str) -> Received:
     return Received(text, MappingProxyType(clauses), MappingProxyType(comments), date, tuple(faults))
 
 
+def _words(trace: str) -> Iterator[str]:
+    """Yield words, blanks and comments; a comment with all that nests in it is one, unless it does not end."""
+    ends: dict[int, int] = {}
+    begun: list[int] = []
+    for found in _PARENTHESIS.finditer(trace):
+        if found[0] == "(":
+            begun.append(found.start())
+        elif found[0] == ")" and begun:
+            ends[begun.pop()] = found.end()
+    at = 0
+    while (match := _TOKEN.match(trace, at)) is not None:
+        end = ends.get(at, match.end())
+        yield trace[at:end]
+        at = end
+
+
 def _clauses(trace: str) -> tuple[dict[str, str], dict[str, str]]:
     clauses: dict[str, str] = {}
     comments: dict[str, str] = {}
     current = ""
-    for match in _TOKEN.finditer(trace):
-        word = match[0]
+    for word in _words(trace):
         if word.isspace():
             continue
         if word.startswith("("):

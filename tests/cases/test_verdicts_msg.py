@@ -227,17 +227,23 @@ def test_a_retry_has_the_same_id_rightly() -> None:
     assert judged(test_msg_header.test_msg_message_id, trials=trials).said == PASS
 
 
+QMAIL = "(qmail 123 invoked from network); 2 Mar 2026 09:00:00 -0000"
+
+
 @pytest.mark.parametrize(
     ("received", "said"),
     [
         ("by mx1.example.com (Postfix, from userid 33)\r\n\tid 4Z; Mon, 02 Mar 2026 09:00:00 +0000", PASS),
-        ("(qmail 123 invoked by uid 89); 2 Mar 2026 09:00:00 -0000", FINDING),
+        (QMAIL, NOT_APPLICABLE),
+        ([QMAIL, "from a (HELO b) (192.0.2.9) by mx1.example.com with SMTP; 2 Mar 2026 09:00:00 -0000"], PASS),
+        ([QMAIL, "from a (HELO b) (192.0.2.9) by 0 with SMTP; 2 Mar 2026 09:00:00 -0000"], FINDING),
+        ("(qmail 123 invoked by uid 89)", FINDING),
         ("by mx1.example.com; Mon, 02 Mar 2026 12:00:00 +0000", FINDING),
         ("by mx1.example.com; Sun, 01 Mar 2026 09:00:00 +0000", PASS),
         (None, NOT_APPLICABLE),
     ],
 )
-def test_traces(received: str | None, said: str) -> None:
+def test_traces(received: str | list[str] | None, said: str) -> None:
     assert header(test_msg_header.test_msg_received, Received=received).said == said
     assert test_msg_header.test_msg_received.check.citations[0].level == "should"
 

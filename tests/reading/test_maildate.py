@@ -183,7 +183,15 @@ LOCAL = "by mx1.example.com (Postfix, from userid 1000) id 4X; Mon, 02 Mar 2026 
 SENDMAIL = "(from root@localhost) by mx1.example.com (8.17/8.17/Submit) id 4X; Mon, 2 Mar 2026 09:00:00 GMT"
 
 
-@pytest.mark.parametrize("text", [POSTFIX, EXIM, LOCAL])
+POSTFIX_TLS = (
+    "from app.example.com (app.example.com [192.0.2.9])\r\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
+    "(256/256 bits)\r\n\t key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256)\r\n"
+    "\t(Client did not present a certificate)\r\n\tby mx1.example.com (Postfix) with ESMTPSA id 4X\r\n"
+    "\tfor <a@example.net>; Mon, 02 Mar 2026 09:00:00 +0000 (UTC)"
+)
+
+
+@pytest.mark.parametrize("text", [POSTFIX, POSTFIX_TLS, EXIM, LOCAL])
 def test_received_as_servers_write_it(text: str) -> None:
     found = read_received(text)
     assert not found.faults
@@ -191,6 +199,13 @@ def test_received_as_servers_write_it(text: str) -> None:
     assert found.date
     assert found.date.moment == NINE
     assert found.origins == (set() if text == LOCAL else {"192.0.2.9"})
+
+
+def test_what_nests_in_a_comment_is_no_clause() -> None:
+    assert read_received(POSTFIX_TLS).clauses["with"] == "ESMTPSA"
+    assert read_received(r"by a (x (by b) \) with c) with ESMTP; 2 Mar 2026 09:00:00 -0000").clauses["with"] == "ESMTP"
+    assert read_received("by a (with (b; 2 Mar 2026 09:00:00 -0000").clauses["by"] == "a"
+    assert read_received("by a " + "(" * 8_000).clauses["by"] == "a"
 
 
 def test_received_of_others() -> None:
