@@ -70,6 +70,9 @@ class Names:
         question = query.question[0]
         result = dnswire.refused(query) or self._resolve(question.name, question.rdtype)
         if self._signer and result.authoritative and dnswire.asks_for_signatures(query):
+            if result.denied and transport == "udp" and not self._signer.may_deny():
+                # Who really is there asks again over TCP.
+                return Reply(dnswire.encode(query, result, transport, truncate=True))
             proof = [one for name, types in result.denied for one in self._signer.denial(name, types, self._site.ttl)]
             result.answer = self._signer.signed(result.answer)
             result.authority = self._signer.signed((*result.authority, *proof))

@@ -23,6 +23,8 @@ VALID = 7 * 86400
 _ANEW = 86400
 """Seconds after which they are made anew."""
 _KEPT = 8192
+MOST_DENIALS = 200
+"""Denials over UDP in one second: each takes a millisecond, and anybody can ask in anybody's name there."""
 _WILD = dns.name.from_text("*", None)
 _ALWAYS = ("RRSIG", "NSEC")
 
@@ -35,10 +37,19 @@ class Signer:
         self._origin = origin
         self._clock = clock
         self._signature = lru_cache(maxsize=_KEPT)(self._signed)
+        self._second = self._denials = 0
 
     def signed(self, rrsets: Iterable[dns.rrset.RRset]) -> list[dns.rrset.RRset]:
         """Return sets of records, each with its signature behind it (RFC 4035 section 3.1.1)."""
         return [one for rrset in rrsets for one in (rrset, self._beside(rrset))]
+
+    def may_deny(self) -> bool:
+        """Count a denial, and say whether it is one of those that may be made in this second."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._denials = second, 0
+        self._denials += 1
+        return self._denials <= MOST_DENIALS
 
     def _beside(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
         day = int(self._clock() // _ANEW)

@@ -27,7 +27,7 @@ from conformance.receiver.capture import Capture, ClientHello, Tls
 from conformance.receiver.desk import Desk
 from conformance.receiver.dnswire import MAX_UDP, Transport
 from conformance.receiver.names import Names
-from conformance.receiver.signing import Signer
+from conformance.receiver.signing import MOST_DENIALS, Signer
 from conformance.receiver.zonekey import ZoneKey, ZoneKeyError
 from tests.receiver.site import DOMAIN, SITE, Clock, desk
 
@@ -329,3 +329,19 @@ def test_a_file_that_holds_no_such_key_is_said(tmp_path: Path) -> None:
             ZoneKey.kept(path)
     with pytest.raises(ZoneKeyError, match="cannot be written"):
         ZoneKey.kept(path / "below" / "zone-key.pem")
+
+
+def test_denials_over_udp_have_a_rate_and_are_never_wrong() -> None:
+    clock = Clock()
+    clock.now = float(int(time.time()))
+    names = Names(SIGNED, lambda _label: None, Signer(ORIGIN, KEY, clock), SHOWN)
+    for number in range(MOST_DENIALS):
+        assert not ask(names, f"a{number}.{DOMAIN}", "A", "udp").flags & dns.flags.TC
+    cut = ask(names, f"b.{DOMAIN}", "A", "udp")
+    assert cut.flags & dns.flags.TC
+    assert not cut.answer
+    assert not cut.authority
+    assert denied(ask(names, f"b.{DOMAIN}", "A", "tcp"), f"b.{DOMAIN}")
+    assert verified(ask(names, DOMAIN, "MX", "udp"))
+    clock.now += 1
+    assert denied(ask(names, f"b.{DOMAIN}", "A", "udp"), f"b.{DOMAIN}")
