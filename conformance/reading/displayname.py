@@ -14,7 +14,8 @@ from conformance.reading.orgdomain import registrable
 __all__ = ["pretences", "unanswered_reply"]
 
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"]{1,64}@([A-Za-z0-9.-]{1,253}\.[A-Za-z]{2,63})")
-_COUNT = re.compile(r"[(\[]\s*\d{1,4}\s*[)\]]")
+_COUNT = re.compile(r"[(\[]\s*\d{1,3}\s*[)\]]")
+"""Of four digits it is a year, as a rule: DebConf (2026)."""
 _MARKS = frozenset("\u2705\u2713\u2714\u2611\u2714\u25cf\u2b50")
 _REPLY = re.compile(r"\s*(re|fwd?)\s*:", re.IGNORECASE)
 _FORWARDED = re.compile(r"^[ \t]*(?:--.*(?:forward|original)|>|from:|begin forwarded)", re.IGNORECASE | re.MULTILINE)

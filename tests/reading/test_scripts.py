@@ -149,6 +149,7 @@ def test_any_list_field(text: str) -> None:
         ('"Re: order" <a@example.com>', "like a reply"),
         ("=?utf-8?B?4pyF?= Bank <a@example.com>", "verified"),
         ('"Area 51 (Nevada)" <a@example.com>', ""),
+        ('"Example Days [2026]" <a@example.com>', ""),
         ("Jürgen <a@example.com>", ""),
     ],
 )
