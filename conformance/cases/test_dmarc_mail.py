@@ -69,7 +69,9 @@ def test_dmarc_pass_dkim(authentication: Authentication) -> None:
     SPF does not survive the first forwarder.
     """
     _need_pass(authentication)
-    assert authentication.dkim_aligned(), seen(f"by SPF alone: {authentication.describe()}")
+    assert authentication.dkim_aligned(), seen(
+        f"by SPF alone: {authentication.describe()}", at_most="should" if authentication.doubtful else None
+    )
 
 
 @check(

@@ -193,10 +193,24 @@ class Authentication:
             self.all_verified()
         return found
 
+    def unsealed(self, *names: str) -> list[str]:
+        """Return the fields of which no signature that holds covers every instance.
+
+        Raises Undetermined where one covers them of which nobody knows whether it holds.
+        """
+        return [name for name in names if not self._seals(name.lower())]
+
+    def _seals(self, name: str) -> bool:
+        covering = (one for one in self.signatures if name in dkimsig.covered(self.message, one.signature))
+        found = findings(covering, lambda one: one if one.passes else None)
+        if not found:
+            self.all_verified()
+        return bool(found)
+
     @property
-    def sealed(self) -> frozenset[str]:
-        """The fields of which a signature that holds covers every instance. Raises Undetermined as ``holding``."""
-        return frozenset().union(*(dkimsig.covered(self.message, one.signature) for one in self.holding()))
+    def disputed(self) -> bool:
+        """Whether a signature holds for one verifier, and for the other not."""
+        return any(one.unknown is None and one.doubtful for one in self.signatures)
 
     @property
     def doubtful(self) -> bool:
