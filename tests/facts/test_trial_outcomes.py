@@ -214,6 +214,12 @@ def test_dots() -> None:
     encoded = {"Content-Transfer-Encoding": "quoted-printable"}
     quoted = {"header": encoded, "body": "=2E.one\n=2E\n=2Etwo\n", "sign": False}
     check(said(lambda: outcomes("dots", sessions=[quoted]).undotted), "")
+    footer = {"body": "..one\n.\n.two\n-- \n...and more\n"}
+    check(said(lambda: outcomes("dots", sessions=[footer]).undotted), "")
+    page = "--b\n\n..one\n.\n.two\n--b\nContent-Type: text/html\n\n<style>\n.button { color: red }\n</style>\n--b--\n"
+    both = {"header": {"Content-Type": "multipart/alternative; boundary=b"}, "body": page}
+    check(said(lambda: outcomes("dots", sessions=[both]).undotted), "")
+    check(said(lambda: outcomes("dots", sessions=[{"body": "...one\n..\n..two\n"}]).undotted), "the lines '..")
     check(said(lambda: outcomes("dots", sessions=[{"codes": {"dot": 451}}]).undotted), "undetermined: ")
 
 
