@@ -26,7 +26,7 @@ def test_msg_mime_version(message: Message, parts: Structure) -> None:
 
     Without MIME-Version its Content fields mean nothing; a boundary that never closes lets readers see what they like.
     """
-    content = [field.name for field in message.fields if field.key.startswith("content-")]
+    content = [field.name for field in message.fields if field.key in bodysyntax.CONTENT_FIELDS]
     versions = message.named("MIME-Version")
     if not content and not versions:
         raise NotApplicable("it is no MIME message: it has no Content fields")

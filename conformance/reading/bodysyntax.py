@@ -12,7 +12,7 @@ from conformance.reading.excerpt import quoted
 from conformance.reading.hostname import is_ip_text
 from conformance.reading.mime import Part, Structure
 
-__all__ = ["charset_fault", "encoding_faults", "link_fault", "version"]
+__all__ = ["CONTENT_FIELDS", "charset_fault", "encoding_faults", "link_fault", "version"]
 
 _SHORTENERS: Final = frozenset(
     {
@@ -32,6 +32,13 @@ _SHORTENERS: Final = frozenset(
         "v.gd",
     }
 )
+
+
+CONTENT_FIELDS: Final = frozenset(
+    f"content-{name}"
+    for name in ("type", "transfer-encoding", "id", "description", "disposition", "language", "location", "md5")
+)
+"""Fields that mean something in a MIME message alone; Content-Length and some X.400 fields are none of MIME's."""
 
 
 def version(text: str) -> str:

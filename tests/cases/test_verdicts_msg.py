@@ -227,6 +227,21 @@ def test_a_retry_has_the_same_id_rightly() -> None:
     assert judged(test_msg_header.test_msg_message_id, trials=trials).said == PASS
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"Content_Length": "7"}, NOT_APPLICABLE),
+        ({"Content_Identifier": "x"}, NOT_APPLICABLE),
+        ({"Content_Language": "en"}, FINDING),
+        ({"Content_Type": "text/plain"}, FINDING),
+        ({"Content_Transfer_Encoding": "7bit"}, FINDING),
+    ],
+)
+def test_only_fields_of_mime_make_a_mime_message(fields: dict[str, str], said: str) -> None:
+    plain = {"MIME_Version": None, "Content_Type": None, "Content_Transfer_Encoding": None}
+    assert header(test_msg_mime.test_msg_mime_version, **(plain | fields)).said == said
+
+
 QMAIL = "(qmail 123 invoked from network); 2 Mar 2026 09:00:00 -0000"
 
 
