@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import check, first_seen, listed, seen
+from conformance.reading.orgdomain import known_tld
 
 if TYPE_CHECKING:
     from conformance.facts.greeted import MailFrom
     from conformance.facts.manners import Manners
     from conformance.facts.outcomes import Outcomes
     from conformance.facts.required import Required
+    from conformance.fleet.sending import Probe
+
+ENVELOPE = "Postfix: myorigin or smtp_generic_maps, Exim: qualify_domain or return_path on the transport"
 
 
 @check(
@@ -192,14 +196,23 @@ def test_smtp_no_callout(callouts: Manners) -> None:
     "LP: info",
     "G-err 553 5.1.7: must",
     "CC: info",
-    fix="Send with an address in MAIL FROM that takes mail: publish an MX record for {stream.mail_from}.",
+    fix="Publish an MX record for {stream.mail_from} that leads to a server which takes bounces.",
 )
-def test_smtp_mailfrom_valid(mail_from: MailFrom) -> None:
+def test_smtp_mailfrom_valid(mail_from: MailFrom, probe: Probe) -> None:
     """MAIL FROM is empty or an address in a domain that takes mail.
 
     Receivers look the domain up: bounces have to go somewhere.
     """
-    assert not mail_from.fault, seen(mail_from.fault)
+    assert not mail_from.fault, seen(mail_from.fault, fix=_returning(mail_from, probe.stream.mail_from))
+
+
+def _returning(mail_from: MailFrom, declared: str) -> str | None:
+    """Return the remedy for an envelope sender outside the domain that is declared; None for one in it."""
+    name = mail_from.domain.name if mail_from.domain else ""
+    if name == declared:
+        return None
+    send = f"end with MAIL FROM in {declared} ({ENVELOPE})."
+    return f"Publish an MX record for {name}, or s{send}" if name and known_tld(name) else f"S{send}"
 
 
 @check(

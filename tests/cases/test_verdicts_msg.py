@@ -12,9 +12,19 @@ import pytest
 from test_verdicts_seen import IP
 from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Records, Verdict, Zone, verdict
 
-from conformance.cases import test_auto, test_form, test_list, test_msg, test_msg_header, test_msg_mime, test_unsub
+from conformance.cases import (
+    test_auto,
+    test_form,
+    test_list,
+    test_msg,
+    test_msg_header,
+    test_msg_mime,
+    test_smtp,
+    test_unsub,
+)
 from conformance.facts import message as facts
 from conformance.facts.delivery import delivery
+from conformance.facts.greeted import mail_from
 from conformance.facts.imprint import imprint
 from conformance.facts.trial import State, Trial
 from conformance.fleet.sending import Probe, Stream
@@ -25,7 +35,7 @@ KINDS = {"subscribed": ("bulk", "list"), "bulk_mail": ("bulk",), "list_mail": ("
 KINDS |= {"form_mail": ("form",)}
 FACTS = {"delivery": delivery, **{name: facts.of_kind(*kinds) for name, kinds in KINDS.items()}}
 NAMES = "message parts composed author header_domains message_ids bcc_copies domains_named"
-FACTS |= {"imprint": imprint} | {name: getattr(facts, name) for name in NAMES.split()}
+FACTS |= {"imprint": imprint, "mail_from": mail_from} | {name: getattr(facts, name) for name in NAMES.split()}
 
 
 class Trials(Records):
@@ -341,3 +351,25 @@ def test_two_from_fields_of_one_author_need_no_sender() -> None:
     assert header(rule, From=["a@example.com", "A@example.com"]).said == NOT_APPLICABLE
     assert header(rule, From=["a@example.com", "b@example.com"]).said == FINDING
     assert header(rule, From="a@example.com, b@example.com", Sender="a@example.com").said == PASS
+
+
+@pytest.mark.parametrize(
+    ("sender", "publish", "send"),
+    [
+        ("bounces@example.com", True, False),
+        ("bounces@gone.example.net", True, True),
+        ("root@mx1.internal", False, True),
+        ("root", False, True),
+        ("root@[192.0.2.1]", False, True),
+    ],
+)
+def test_the_remedy_for_an_envelope_sender_is_for_the_domain_that_is_wrong(
+    sender: str, publish: bool, send: bool
+) -> None:
+    gone: Zone = {"example.com MX": [(0, ".")]}
+    told = judged(test_smtp.test_smtp_mailfrom_valid, {"sender": sender}, zone=gone)
+    assert told.said == FINDING
+    fix = told.fix or test_smtp.test_smtp_mailfrom_valid.check.fix
+    assert fix.startswith("Publish an MX record for") is publish
+    assert ("end with MAIL FROM in example.com" in fix) is send
+    assert "example.com that" not in (told.fix or "")
