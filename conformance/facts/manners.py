@@ -188,7 +188,8 @@ def _length_faults(trial: Trial) -> Iterator[str]:
 
 def _out_of_order(trial: Trial) -> Iterator[str]:
     for capture in trial.captures:
-        # What was sent in one group with a MAIL that is refused has nothing to follow (RFC 2920 section 3.1).
+        # What was sent in one group with a MAIL or a chunk that is refused has nothing to follow (RFC 2920 section 3.1,
+        # RFC 3030 section 4.2).
         grouped = False
         for command, reply in commands(capture):
             verb = command.split(" ", 1)[0].upper()
@@ -196,6 +197,7 @@ def _out_of_order(trial: Trial) -> Iterator[str]:
                 grouped = verb == "MAIL" and reply[:1] in ("4", "5")
             if reply.startswith("503") and not (grouped and verb in _FOLLOWING_MAIL):
                 yield f"{quoted(command, 80)} was answered {quoted(reply.strip(), 80)}"
+            grouped = grouped or (verb == "BDAT" and reply[:1] in ("4", "5"))
 
 
 def _closed(trial: Trial, *, said_quit: bool) -> list[str]:

@@ -73,6 +73,11 @@ def test_commands_out_of_order() -> None:
     group = ["MAIL FROM:<a@example.com>", "550 no", "RCPT TO:<b@example.com>", "503 MAIL first", "DATA", "503 no"]
     lines = [[n, "SC"[n % 2 == 0], f"{text}\r\n"] for n, text in enumerate(group)]
     check(said(lambda: manners(lines=lines).out_of_order), "")
+    chunks = ["BDAT 5", "554 nobody", "BDAT 11 LAST", "503 MAIL first", "RSET", "250 done", "BDAT 5", "503 MAIL first"]
+    lines = [[n, "SC"[n % 2 == 0], f"{text}\r\n"] for n, text in enumerate(chunks)]
+    check(said(lambda: manners(lines=lines[:6]).out_of_order), "")
+    check(said(lambda: manners(lines=lines).out_of_order), "'BDAT 5' was answered '503 MAIL first'")
+    lines = [[n, "SC"[n % 2 == 0], f"{text}\r\n"] for n, text in enumerate(group)]
     begun = [[0, "C", "RSET\r\n"], [1, "S", "250 done\r\n"], *lines[2:]]
     check(said(lambda: manners(lines=begun).out_of_order), "'RCPT TO:<b@example.com>' was answered '503 MAIL")
 
