@@ -48,12 +48,13 @@ async def _row(domain: Domain, addresses: Sequence[Address], settings: Settings)
     from conformance.facts.gather import zone_of
     from conformance.facts.live import Live
     from conformance.facts.spfmatrix import row
+    from conformance.facts.spfnumbered import Numbered
     from conformance.facts.store import Store
 
     servers = tuple(Server.parse(text) for text in settings["resolver"]) or system_servers()
     timeout, retries = settings["dns-timeout"], int(settings["dns-retries"])
     async with Resolver(servers, timeout=timeout, retries=retries, zone_of=zone_of) as resolver:
-        return await row(Live(Store(), resolver, None), domain, addresses)
+        return await row(Live(Store(), resolver, None), domain, Numbered(addresses))
 
 
 def _tree(node: Node, depth: int) -> Iterator[str]:
@@ -78,13 +79,14 @@ def _matrix(row: Row, addresses: Sequence[Address]) -> Iterator[str]:
     from conformance.reading.excerpt import quoted
     from conformance.report.text import look_ups
 
-    counts = Counter(cell.result or "unknown" for cell in row.cells.values())
+    cells = {addresses[number].ip: cell for number, cell in row.by_number.items()}
+    counts = Counter(cell.result or "unknown" for cell in cells.values())
     total = ", ".join(f"{number} {result}" for result, number in counts.most_common())
     cost = look_ups(row.root.cost, row.root.is_whole)
     worst = " in the worst case" if row.root.cost or row.root.is_whole else ""
     yield f"{cost}{worst}, 10 are allowed. Addresses of the fleet: {total or 'none'}"
     for address in addresses:
-        cell = row.cells[address.ip]
+        cell = cells[address.ip]
         where = f" of {' > '.join(cell.path)}" if cell.path else ""
         term = f", {quoted(cell.term)}{where}" if cell.term else ""
         yield f"  {address.id}: {cell.result or 'unknown'}{term}"

@@ -7,10 +7,11 @@ from typing import Any
 
 from conformance.facts.answer import Answer, Status
 from conformance.facts.reverse import Forward
-from conformance.facts.spfmatrix import Cell, Row, row
+from conformance.facts.spfmatrix import Row, row
+from conformance.facts.spfnumbered import Numbered
 from conformance.facts.spftree import Look, Node
 from conformance.facts.store import Recorded, Store, canonical
-from conformance.fleet.model import Address, Domain, Fleet
+from conformance.fleet.model import Domain, Fleet
 from conformance.outcome import Undetermined
 from conformance.reading.numbering import ranges
 
@@ -30,38 +31,29 @@ async def accounts(store: Store, fleet: Fleet) -> dict[str, Any]:
 
     ``addresses`` are numbered from 0; what is said of them names ranges of numbers, ``0-3 7``.
     """
-    addresses = fleet.addresses
+    addresses = Numbered(fleet.addresses)
     left = MOST_EVALUATED
     told = []
     for domain in fleet.sending_domains:
         if (canonical(domain.mail_from), "TXT") not in store.answers:
             continue
-        found = await row(Recorded(store), domain, _own_first(domain, addresses), left)
+        found = await row(Recorded(store), domain, addresses, left)
         left -= found.evaluated
         told.append(_account(found, domain, addresses))
-    return {"addresses": [address.id for address in addresses], "domains": told}
+    return {"addresses": [address.id for address in addresses.addresses], "domains": told}
 
 
-def _own_first(domain: Domain, addresses: Sequence[Address]) -> list[Address]:
-    hosts = set(domain.hosts)
-    return sorted(addresses, key=lambda address: address.host not in hosts)
-
-
-def _account(found: Row, domain: Domain, addresses: Sequence[Address]) -> dict[str, Any]:
-    cells: dict[Cell, list[int]] = {}
-    for number, address in enumerate(addresses):
-        cells.setdefault(found.cells[address.ip], []).append(number)
-    hosts = set(domain.hosts)
+def _account(found: Row, domain: Domain, addresses: Numbered) -> dict[str, Any]:
     others = sorted(found.others, key=lambda one: (-one.v4, -one.v6, one.record, one.term))
     return {
         "domain": domain.name,
         "mail_from": domain.mail_from,
         "lookups": found.root.cost,
         "lookups_known": found.root.is_whole,
-        "sent_from": ranges(number for number, one in enumerate(addresses) if one.host in hosts),
+        "sent_from": ranges(addresses.own(domain)),
         "cells": [
-            {"result": cell.result, "term": cell.term[:_LONGEST], "path": list(cell.path), "at": ranges(numbers)}
-            for cell, numbers in cells.items()
+            {"result": cell.result, "term": cell.term[:_LONGEST], "path": list(cell.path), "at": at}
+            for cell, at in found.cells
         ],
         "others": [
             {"record": one.record[:_LONGEST], "term": one.term[:_LONGEST], "v4": one.v4, "v6": one.v6}

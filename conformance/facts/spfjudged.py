@@ -6,7 +6,7 @@ Where the two differ nothing is known of the addresses that the networks would h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from conformance.facts.spfcheck import SpfResult, check_host
@@ -50,18 +50,20 @@ class Judged:
     results: tuple[SpfResult, ...]
 
 
-async def networks(ask: Asker, domain: Domain, addresses: Sequence[Address], versions: Set[int] = VERSIONS) -> Networks:
-    """Compile SPF of a domain's envelope domain, and have pyspf judge some of the addresses too."""
+async def networks(
+    ask: Asker, domain: Domain, addresses: Callable[[Compiled], Iterable[Address]], versions: Set[int] = VERSIONS
+) -> Networks:
+    """Compile SPF of a domain's envelope domain, and have pyspf judge some of its ``addresses`` too."""
     root = await tree(ask, domain.mail_from)
     records = await compiled(ask, root, versions)
-    said = {version: await _dispute(ask, domain, one, addresses) for version, one in records.items()}
+    said = {version: await _dispute(ask, domain, one, addresses(one)) for version, one in records.items()}
     disputes = {version: text for version, text in said.items() if text}
     return Networks(root, {version: one for version, one in records.items() if version not in disputes}, disputes)
 
 
 async def judge(ask: Asker, domain: Domain, addresses: Sequence[Address]) -> Judged:
     """Evaluate SPF of a domain's envelope domain for addresses."""
-    made = await networks(ask, domain, addresses, {judged_as(address.ip).version for address in addresses})
+    made = await networks(ask, domain, lambda _: addresses, {judged_as(address.ip).version for address in addresses})
     return Judged(made, tuple(await asyncio.gather(*(_judge(ask, made, domain, address) for address in addresses))))
 
 
@@ -80,7 +82,7 @@ async def _judge(ask: Asker, made: Networks, domain: Domain, address: Address) -
     return SpfResult(*at, span.result, "", span.include or span.term, record=made.root.texts[0], owner=made.root.owner)
 
 
-async def _dispute(ask: Asker, domain: Domain, record: Compiled, addresses: Sequence[Address]) -> str:
+async def _dispute(ask: Asker, domain: Domain, record: Compiled, addresses: Iterable[Address]) -> str:
     """Return what pyspf says otherwise of the first addresses that different terms decide; empty where it agrees.
 
     What it cannot tell is no dispute.
@@ -88,9 +90,11 @@ async def _dispute(ask: Asker, domain: Domain, record: Compiled, addresses: Sequ
     sample: dict[int, tuple[Address, Span]] = {}
     for address in addresses:
         ip = judged_as(address.ip)
-        if len(sample) < SAMPLE and ip.version == record.version:
+        if ip.version == record.version:
             span = record.check(ip)
             sample.setdefault(id(span), (address, span))
+        if len(sample) == SAMPLE:
+            break
     said = await asyncio.gather(*(evaluate(ask, domain, address) for address, _ in sample.values()))
     for one, (address, span) in zip(said, sample.values(), strict=True):
         if not one.unknown and one.result != span.result:

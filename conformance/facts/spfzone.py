@@ -216,12 +216,7 @@ class HostNames:
 
 def host_names(fleet: Fleet, domain: Domain) -> HostNames:
     """Return the host names of a domain that the inventory knows."""
-    greeting = {to_ascii(address.helo) or "" for address in fleet.addresses}
-    mailing = {name for one in fleet.domains for name in (one.name, one.mail_from)}
-    mailing |= {name for stream in fleet.streams for name in (stream.domain, stream.mail_from)}
-    known = [name for mta in fleet.mtas for name in (mta.name, mta.connect_to) if name]
-    names = (name for name in (to_ascii(one) for one in known) if name and name.endswith(f".{domain.name}"))
-    return HostNames(domain, tuple(dict.fromkeys(names)), frozenset(greeting | mailing))
+    return HostNames(domain, fleet.host_names_below.get(domain.name, ()), fleet.mailing_names)
 
 
 @dataclass(frozen=True, slots=True)

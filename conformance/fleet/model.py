@@ -307,6 +307,27 @@ class Fleet:
         return tuple(probe for stream in self.streams for probe in stream.probes)
 
     @cached_property
+    def host_names_below(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of mail hosts, as A-labels, by each domain that they lie in."""
+        found: dict[str, dict[str, None]] = {}
+        for mta in self.mtas:
+            for name in (to_ascii(one) or "" for one in (mta.name, mta.connect_to)):
+                _, _, domain = name.partition(".")
+                while domain:
+                    found.setdefault(domain, {})[name] = None
+                    _, _, domain = domain.partition(".")
+        return {domain: tuple(names) for domain, names in found.items()}
+
+    @cached_property
+    def mailing_names(self) -> frozenset[str]:
+        """The names that hosts greet with, as A-labels, and those that mail is sent for."""
+        greeting = {to_ascii(address.helo) or "" for address in self.addresses}
+        mailing = {name for one in self.domains for name in (one.name, one.mail_from)}
+        return frozenset(greeting | mailing).union(
+            name for stream in self.streams for name in (stream.domain, stream.mail_from)
+        )
+
+    @cached_property
     def probes_of(self) -> Mapping[str | None, tuple[Probe, ...]]:
         """The deliveries to observe by the registrable domain of their stream."""
         found: dict[str | None, list[Probe]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.reading.numbering import numbers
+from conformance.reading.numbering import count, numbers
 from conformance.reading.scripts import in_both_forms
 from conformance.report.grouping import Results
 from conformance.report.matrix import anchor
@@ -105,6 +105,33 @@ class Domain:
     tree: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Spread:
+    """Which cell of a domain holds an address: ``usual`` the one with most, ``apart`` those of all other cells.
+
+    Cells are numbered; -1 is none.
+    """
+
+    usual: int
+    apart: Mapping[int, int]
+
+    def of(self, number: int) -> int:
+        """Return the cell that holds an address."""
+        return self.apart.get(number, self.usual)
+
+
+def _spread(domain: Mapping[str, Any], total: int) -> _Spread:
+    sizes = [count(cell["at"]) for cell in domain["cells"]]
+    usual = max(range(len(sizes)), key=sizes.__getitem__, default=-1)
+    apart = {
+        number: place for place, cell in enumerate(domain["cells"]) if place != usual for number in numbers(cell["at"])
+    }
+    if sum(sizes) < total:
+        held = {number for cell in domain["cells"] for number in numbers(cell["at"])}
+        apart |= {number: -1 for number in range(total) if number not in held}
+    return _Spread(usual, apart)
+
+
 class Spf:
     """What the page tells of SPF; empty where results tell nothing."""
 
@@ -112,7 +139,7 @@ class Spf:
         told: Mapping[str, Any] = results.get("spf") or {"addresses": [], "domains": []}
         self.addresses: Sequence[str] = told["addresses"]
         self._own = {domain["domain"]: frozenset(numbers(domain["sent_from"])) for domain in told["domains"]}
-        self._cells = {domain["domain"]: self._spread(domain) for domain in told["domains"]}
+        self._cells = {domain["domain"]: _spread(domain, len(self.addresses)) for domain in told["domains"]}
         domains = sorted(told["domains"], key=self._weight)
         groups = self._groups()
         self.columns = [self._column(group) for group in groups[:_COLUMNS]]
@@ -129,21 +156,20 @@ class Spf:
         self.rows = [self._row(domain, groups[:_COLUMNS]) for domain in domains[:most]]
         self.more_rows = len(domains) - len(self.rows)
 
-    def _spread(self, domain: Mapping[str, Any]) -> list[int]:
-        """Return by address the number of the cell that holds it."""
-        spread = [-1] * len(self.addresses)
-        for place, cell in enumerate(domain["cells"]):
-            for number in numbers(cell["at"]):
-                if number < len(spread):
-                    spread[number] = place
-        return spread
-
     def _groups(self) -> list[list[int]]:
-        """Return the addresses of which every domain says the same, and which send for the same domains."""
-        found: dict[tuple[Any, ...], list[int]] = {}
-        for number in range(len(self.addresses)):
-            key = tuple((cells[number], number in self._own[name]) for name, cells in self._cells.items())
-            found.setdefault(key, []).append(number)
+        """Return the addresses of which every domain says the same, and which send for the same domains.
+
+        An address is told by the domains that do not say of it what they say of most.
+        """
+        apart: list[list[tuple[str, int, bool]]] = [[] for _ in self.addresses]
+        for name, spread in self._cells.items():
+            own = self._own[name]
+            for number in sorted(own.union(spread.apart)):
+                if number < len(apart) and (number in own or spread.of(number) != spread.usual):
+                    apart[number].append((name, spread.of(number), number in own))
+        found: dict[tuple[tuple[str, int, bool], ...], list[int]] = {}
+        for number, said in enumerate(apart):
+            found.setdefault(tuple(said), []).append(number)
         return list(found.values())
 
     def _column(self, group: Sequence[int]) -> Column:
@@ -156,7 +182,7 @@ class Spf:
         return -kinds.count("out"), -kinds.count("unseen"), domain["lookups"] <= ALLOWED, domain["domain"]
 
     def _kind(self, domain: Mapping[str, Any], number: int) -> str:
-        place = self._cells[domain["domain"]][number]
+        place = self._cells[domain["domain"]].of(number)
         result = domain["cells"][place]["result"] if place >= 0 else ""
         own = number in self._own[domain["domain"]]
         if not result:
@@ -173,7 +199,7 @@ class Spf:
 
     def _mark(self, domain: Mapping[str, Any], number: int) -> Mark:
         kind = self._kind(domain, number)
-        place = self._cells[domain["domain"]][number]
+        place = self._cells[domain["domain"]].of(number)
         cell: Mapping[str, Any] = domain["cells"][place] if place >= 0 else _UNTOLD
         where = f" of {' > '.join(cell['path'])}" if cell["path"] else ""
         term = printable(cell["term"], 80)

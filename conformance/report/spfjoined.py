@@ -16,8 +16,9 @@ def spf_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     domains: dict[str, dict[str, Any]] = {}
     for part in told:
         own = [places[address] for address in part["addresses"]]
+        same = own == list(range(len(own)))
         for domain in part["domains"]:
-            domains.setdefault(domain["domain"], _renumbered(domain, own))
+            domains.setdefault(domain["domain"], domain if same else _renumbered(domain, own))
     return {"addresses": addresses, "domains": [domains[name] for name in sorted(domains)]} if domains else {}
 
 

@@ -17,6 +17,7 @@ from conformance.facts.spfcheck import SpfResult, check_host
 from conformance.facts.spfcompiled import Compiled, Span, compiled
 from conformance.facts.spfjudged import SAMPLE, evaluate, judge
 from conformance.facts.spfmatrix import row
+from conformance.facts.spfnumbered import Numbered
 from conformance.facts.spftree import tree
 from conformance.facts.store import Recorded, Store
 from conformance.fleet.model import Address, Domain
@@ -77,8 +78,8 @@ def test_what_networks_do_not_say_is_left_to_pyspf(text: str) -> None:
 def test_a_row_names_the_term_and_counts_who_else_passes() -> None:
     ask = recorded("v=spf1 ip4:192.0.2.0/30 include:i.example -all", "v=spf1 ip4:192.0.2.64/26 -all")
     own = [Address("mx1", ip_address(text), "h.example") for text in ("192.0.2.1", "192.0.2.65", "198.51.100.1")]
-    made = asyncio.run(row(ask, Domain("d.example"), own))
-    assert [(cell.result, cell.term, cell.path) for cell in made.cells.values()] == [
+    made = asyncio.run(row(ask, Domain("d.example"), Numbered(own)))
+    assert [(cell.result, cell.term, cell.path) for cell in made.by_number.values()] == [
         ("pass", "ip4:192.0.2.0/30", ("d.example",)),
         ("pass", "ip4:192.0.2.64/26", ("d.example", "i.example")),
         ("fail", "-all", ("d.example",)),
@@ -119,8 +120,8 @@ def test_where_the_two_differ_nothing_is_known(monkeypatch: pytest.MonkeyPatch) 
     assert [one.result for one in found.results] == ["temperror", "temperror", "temperror", "pass"]
     with pytest.raises(Undetermined, match=r"for 192\.0\.2\.2: pyspf says fail, .*networks of the record say pass"):
         found.results[0].known()
-    made = asyncio.run(row(ask, Domain("d.example"), OWN))
-    assert [cell.result for cell in made.cells.values()] == ["", "", "", "pass"]
+    made = asyncio.run(row(ask, Domain("d.example"), Numbered(OWN)))
+    assert [cell.result for cell in made.by_number.values()] == ["", "", "", "pass"]
     assert made.by_networks == (6,)
     assert not [one for one in made.others if one.v4]
 
@@ -148,3 +149,51 @@ def test_the_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     own = [Address("mx1", ip_address(f"192.0.2.{host}"), "h.example") for host in range(250)]
     asyncio.run(judge(recorded(f"v=spf1 {text} -all"), Domain("d.example"), own))
     assert len(asked) == SAMPLE
+
+
+@settings(deadline=None)
+@given(
+    st.lists(TERMS, max_size=6),
+    st.lists(TERMS, max_size=4),
+    st.lists(st.tuples(st.sampled_from(["mx1", "mx2", "mx3"]), st.sampled_from(OWN)), max_size=12),
+)
+def test_a_row_says_of_each_address_what_a_look_at_it_says(
+    outer: list[str], inner: list[str], drawn: list[tuple[str, Address]]
+) -> None:
+    ask = recorded(" ".join(["v=spf1", *outer]), " ".join(["v=spf1", *inner]))
+    domain = Domain("d.example", hosts=("mx2",))
+    own = [replace(address, host=host) for host, address in drawn]
+    made = asyncio.run(row(ask, domain, Numbered(own)))
+    assert list(made.by_number) == list(range(len(own)))
+    found = asyncio.run(judge(ask, domain, own))
+    for number, (address, said) in enumerate(zip(own, found.results, strict=True)):
+        cell, span = made.by_number[number], found.networks.span(address.ip)
+        assert cell.result == ("" if said.unknown else said.result)
+        assert span is None or (cell.term, cell.path) == (span.term, span.path)
+    firsts = [int(at.split()[0].split("-")[0]) for _, at in made.cells]
+    assert firsts == sorted(firsts)
+    assert len({cell for cell, _ in made.cells}) == len(made.cells)
+
+
+class _Counted(Numbered):
+    """Says how many numbers were looked at."""
+
+    looked = 0
+
+    def within(self, version: int, first: int, last: int) -> list[int]:
+        found = super().within(version, first, last)
+        self.looked += len(found)
+        return found
+
+
+def test_a_row_of_a_large_fleet_takes_no_look_at_most_of_it() -> None:
+    own = [Address(f"mx{n}", ip_address(0xC6120000 + n), "h.example") for n in range(5_000)]
+    every = _Counted(own)
+    text = "v=spf1 ip4:198.18.0.7 ip4:198.18.1.0/30 -all"
+    made = asyncio.run(row(recorded(text), Domain("d.example", hosts=("mx7",)), every))
+    assert every.looked == 5
+    assert [(cell.term, at) for cell, at in made.cells] == [
+        ("-all", "0-6 8-255 260-4999"),
+        ("ip4:198.18.0.7", "7"),
+        ("ip4:198.18.1.0/30", "256-259"),
+    ]
