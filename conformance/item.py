@@ -72,6 +72,9 @@ class Light(pytest.Function):
             equip(item, case)
         return item
 
+    def __repr__(self) -> str:
+        return f"<Function {self.name}>"
+
     @property
     def name(self) -> str:  # type: ignore[override]
         """Name of the function with the subject's id."""

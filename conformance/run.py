@@ -45,7 +45,7 @@ from conformance.report import outputs
 from conformance.report.files import write_atomic
 from conformance.report.results import Results, described, opening
 from conformance.shard import part
-from conformance.subjects import KINDS, Nobody, concerned, level, place
+from conformance.subjects import KINDS, Nobody, Place, concerned, level, place
 
 
 @dataclass
@@ -73,6 +73,8 @@ class Run:
     """Evidence by number: ``dns:QUESTION`` to ``dns:12``."""
     passing: bool = False
     """Whether the folder for results goes with the run."""
+    _weights: dict[str, Level | None] = field(default_factory=dict)
+    """What each check weighs for the whole fleet."""
     _answers: list[Answer] = field(default_factory=list)
     _gathered: Gathered | None = None
 
@@ -110,11 +112,19 @@ class Run:
         where = place(subject, check)
         if not part(self.settings["shard"]).has(where):
             return None
-        weighs = level(check, concerned(self.fleet, where), self.given_profiles, self.default_profiles)
-        if weighs is None:
+        if (weighs := self._weight(check, where)) is None:
             return None
         facts = tuple(name for name in item.fixturenames if name in NAMES)
         return Case(check, kind, subject, weighs, where, facts)
+
+    def _weight(self, check: Check, where: Place) -> Level | None:
+        """Return what a check weighs for a subject; what concerns all hosts is weighed once a check."""
+        hosts = concerned(self.fleet, where)
+        if hosts is not self.fleet.mtas:
+            return level(check, hosts, self.given_profiles, self.default_profiles)
+        if check.id not in self._weights:
+            self._weights[check.id] = level(check, hosts, self.given_profiles, self.default_profiles)
+        return self._weights[check.id]
 
     @cached_property
     def given_profiles(self) -> tuple[str, ...]:

@@ -128,12 +128,12 @@ def kind_of(check: Check) -> str:
     return next((kind for name in check.subjects if (kind := subject_of(name))), "fleet")
 
 
-def concerned(fleet: Fleet, where: Place) -> list[Mta]:
+def concerned(fleet: Fleet, where: Place) -> Sequence[Mta]:
     """Return the hosts whose settings weigh for a subject: its own, or all when it has none."""
     names = where.hosts
     if not names and where.domain and where.domain in fleet.catalogue:
         names = fleet.catalogue[where.domain].hosts
-    return [fleet.by_name[name] for name in names if name in fleet.by_name] or list(fleet.mtas)
+    return [fleet.by_name[name] for name in names if name in fleet.by_name] or fleet.mtas
 
 
 def level(check: Check, hosts: Sequence[Mta], given: Sequence[str], default: Sequence[str]) -> Level | None:

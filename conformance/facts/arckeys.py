@@ -39,8 +39,8 @@ class Place:
 def place(fleet: Fleet, domain: Domain) -> Place:
     """Return where seals of a domain may be seen."""
     organization = registrable(domain.name)
-    declared = (one.name for one in fleet.sending_domains if one is not domain)
-    same = (name for name in declared if name.endswith(f".{organization}") or name == organization)
+    related = fleet.sending_below.get(organization, ()) if organization else ()
+    same = (name for name in related if name != domain.name)
     return Place(domain, fleet.probes_of.get(organization, ()), tuple(same))
 
 

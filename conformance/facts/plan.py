@@ -74,13 +74,11 @@ def _place(fleet: Fleet, listener: Listener) -> Any:
     _dialled(fleet, listener)
     host = fleet.by_name[listener.host]
     names = dict.fromkeys((host.name, listener.connect_to, *(address.helo for address in host.addresses)))
-    domains = dict.fromkeys(name for domain in fleet.sending_domains for name in (domain.name, domain.mail_from))
-    return servercert.Place(listener, tuple(name for name in names if not is_ip_text(name)), tuple(domains))
+    return servercert.Place(listener, tuple(name for name in names if not is_ip_text(name)), fleet.sending_names)
 
 
 def _exchanging(fleet: Fleet, subject: Domain) -> dane.Place:
-    dialled = (one for one in fleet.listeners if fleet.by_name[one.host].probe.level != "none")
-    return dane.Place(subject, tuple(one for one in dialled if one.port == dane.PORT))
+    return dane.Place(subject, fleet.exchanging)
 
 
 def _senders(fleet: Fleet, subject: Domain) -> Any:

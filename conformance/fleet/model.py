@@ -6,7 +6,7 @@ the inventory is read, so that an id can stand in HTML, XML and a terminal as it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -309,14 +309,23 @@ class Fleet:
     @cached_property
     def host_names_below(self) -> Mapping[str, tuple[str, ...]]:
         """The names of mail hosts, as A-labels, by each domain that they lie in."""
-        found: dict[str, dict[str, None]] = {}
-        for mta in self.mtas:
-            for name in (to_ascii(one) or "" for one in (mta.name, mta.connect_to)):
-                _, _, domain = name.partition(".")
-                while domain:
-                    found.setdefault(domain, {})[name] = None
-                    _, _, domain = domain.partition(".")
-        return {domain: tuple(names) for domain, names in found.items()}
+        return _below(to_ascii(one) or "" for mta in self.mtas for one in (mta.name, mta.connect_to))
+
+    @cached_property
+    def sending_below(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of sending domains by each domain that they are or lie in."""
+        return _below((domain.name for domain in self.sending_domains), own=True)
+
+    @cached_property
+    def sending_names(self) -> tuple[str, ...]:
+        """The names of sending domains and their envelope domains, each once."""
+        return tuple(dict.fromkeys(name for one in self.sending_domains for name in (one.name, one.mail_from)))
+
+    @cached_property
+    def exchanging(self) -> tuple[Listener, ...]:
+        """The listeners at port 25 that may be connected to."""
+        dialled = (one for one in self.listeners if self.by_name[one.host].probe.level != "none")
+        return tuple(one for one in dialled if one.port == 25)
 
     @cached_property
     def mailing_names(self) -> frozenset[str]:
@@ -368,3 +377,14 @@ class Fleet:
             for address in mta.addresses
             for name in mta.sends_for
         )
+
+
+def _below(names: Iterable[str], *, own: bool = False) -> Mapping[str, tuple[str, ...]]:
+    """Return names by each domain that they lie in, with ``own`` also by themselves."""
+    found: dict[str, dict[str, None]] = {}
+    for name in names:
+        domain = name if own else name.partition(".")[2]
+        while domain:
+            found.setdefault(domain, {})[name] = None
+            _, _, domain = domain.partition(".")
+    return {domain: tuple(below) for domain, below in found.items()}
