@@ -56,6 +56,9 @@ class AsFields:
         )
 
 
+_Answer = Annotated[Answer, AsFields()]
+
+
 class SnapshotError(ValueError):
     """A file is no snapshot that this version can read."""
 
@@ -79,7 +82,7 @@ class Snapshot:
     """What was proposed and answered before live DNS; empty when all was live."""
     authoritative: bool = False
     """Whether authoritative servers were asked as well."""
-    answers: tuple[Annotated[Answer, AsFields()], ...] = ()
+    answers: tuple[_Answer, ...] = ()
     sessions: tuple[Session, ...] = ()
     trials: tuple[Trial, ...] = ()
     pages: tuple[Page, ...] = ()
@@ -154,7 +157,7 @@ def told(store: Store) -> Mapping[str, Sequence[Any]]:
     """Return what ``facts.json`` tells of a store."""
     keys = [one for seen in store.keys.values() for one in seen]
     return {
-        "answers": Told(Answer, list(store.answers.values())),
+        "answers": Told(_Answer, list(store.answers.values())),
         "sessions": Told(Session, list(store.sessions.values())),
         "trials": Told(Trial, list(store.trials.values())),
         "pages": Told(Page, list(store.pages.values())),
