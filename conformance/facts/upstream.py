@@ -281,7 +281,8 @@ class Upstream:
 
     def _paced(self) -> None:
         self._pacing = None
-        self._pump_soon()
+        if self._pumping is None:
+            self._pump()
 
     def _send(self, call: Call, now: float, due: float) -> None:
         question, zone = call.question, call.zone
