@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 
 import pytest
 from dns_server import Asked, Reply, address, ask_all, asking, closed_port, reply, serving, silent, statuses
 
 from conformance.facts.answer import Status
 from conformance.facts.dns import Resolver
+from conformance.facts.upstream import Call
 
 
 def test_each_question_is_asked_once() -> None:
@@ -129,3 +132,19 @@ def test_limits_that_make_no_sense() -> None:
     for limits in ({"timeout": 0.0}, {"retries": -1}, {"rate": 0.0}, {"in_flight": 0}):
         with pytest.raises(ValueError, match="must be positive"):
             Resolver([closed_port()], **limits)  # type: ignore[arg-type]
+
+
+def test_nothing_waits_for_the_garbage_collector() -> None:
+    async def run() -> weakref.ref[Resolver]:
+        async with serving(address) as server, Resolver([server.address]) as resolver:
+            await ask_all(resolver, [(f"n{number}.example.org", "A") for number in range(20)])
+            left = [one for one in gc.get_objects() if isinstance(one, Call)]
+            assert not left
+            return weakref.ref(resolver)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(run())() is None
+    finally:
+        gc.enable()
