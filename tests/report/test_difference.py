@@ -89,3 +89,6 @@ def test_what_was_not_answered_is_no_change() -> None:
     old, new = found("example.net", "MX", (10, "old.example.net")), found("example.net", "MX", (10, "new.example.net"))
     assert [one.kind for one in hazards(state(old), state(new))] == ["MX moved"]
     assert hazards(state(dark), state(new)) == hazards(state(old), state(dark)) == []
+    unseen = Answer(REVERSE, "PTR", Status.UNDETERMINED, "SERVFAIL")
+    leads = found("new.example.net", "A", "198.51.100.1", layer="overlay:a.zone:2")
+    assert hazards(state(unseen), state(found(REVERSE, "PTR", "new.example.net"), leads)) == []

@@ -114,6 +114,15 @@ def test_what_sets_a_run_apart_is_said(run: dict[str, Any], words: str) -> None:
     assert words in read(results(result("ptr.exists", f"{MX}/198.51.100.25"), **run)).text
 
 
+def test_what_is_proposed_is_said_in_the_title_and_on_every_printed_page() -> None:
+    shown = render(results(dns="proposed", overlays=["a.zone"]))
+    assert "<title>PROPOSED: " in shown
+    assert "<title>PROPOSED" not in render(results())
+    # A fixed box is repeated on each page (CSS 2.2 section 9.6.1).
+    printed = shown.partition("@media print {")[2].partition("\n}")[0]
+    assert re.search(r"\.band\.proposed \{[^}]*position: fixed", printed)
+
+
 def test_what_to_do_is_worst_first_with_one_fix_for_equal_findings() -> None:
     same = {"fix": "smtpd_tls_security_level = may", "required": "STARTTLS"}
     found = results(

@@ -67,5 +67,7 @@ def test_the_command_follows_latest(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["status", "--nagios", f"--reports={tmp_path}"]).exit_code == 3, "too long ago"
     ran = CliRunner().invoke(main, ["history", "rebuild", f"--reports={tmp_path}"])
     assert (ran.exit_code, ran.output) == (0, f"1 run in {tmp_path / 'history.sqlite'}\n")
+    (tmp_path / "history.sqlite").write_text("no database " * 100)
+    assert CliRunner().invoke(main, ["history", "rebuild", f"--reports={tmp_path}"]).exit_code == 0
     (tmp_path / "2026-11-24T020000Z-fleet" / "results.json").write_text('{\n "schema": 1,\n "run": {')
     assert CliRunner().invoke(main, ["history", "rebuild", f"--reports={tmp_path}"]).exit_code == 4
