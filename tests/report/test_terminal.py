@@ -147,6 +147,12 @@ def test_quiet_is_one_line_and_one_a_finding() -> None:
     ]
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_is_proposed_is_said(quiet: bool) -> None:
+    told = list(lines(results(dns="proposed", overlays=["a.zone"]), quiet=quiet, width=120))
+    assert any(line.startswith(("mailconform: PROPOSED: ", "PROPOSED: DNS as changed by a.zone")) for line in told)
+
+
 def test_colour_only_repeats_the_letter() -> None:
     found, _ = fleet(3, broken=0.3)
     plain, coloured = lines(found), lines(found, color=True)
