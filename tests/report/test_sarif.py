@@ -96,6 +96,14 @@ def test_the_invocation_says_how_the_run_ended() -> None:
     assert [one["level"] for one in partial["toolExecutionNotifications"]] == ["error", "warning"]
 
 
+def test_what_is_proposed_is_kept_apart() -> None:
+    proposed = log(results(dns="proposed", overlays=["a.zone"]))
+    assert proposed["automationDetails"] == {"id": "proposed/"}
+    (note,) = proposed["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"].startswith("PROPOSED: DNS as changed by a.zone")
+    assert "automationDetails" not in log(results())
+
+
 def test_hostile_text_is_text() -> None:
     told = log(attacked())
     texts = [one["message"]["text"] for one in told["results"]]
