@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from conformance.reading.html import read_html, urls
@@ -18,6 +18,10 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _NEARBY: Final = 200
 LIST_FIELDS: Final = ("Help", "Unsubscribe", "Subscribe", "Post", "Owner", "Archive")
 
+_BARE = re.compile(
+    r"(?<![\w@.+=/?&%-])(?:(?P<host>www\.[\w.-]{1,250}\w(?:/[^\s<>\"]{0,500})?)|(?P<address>[\w.+=-]{1,64}@[\w.-]{1,250}\w))"
+)
+"""What mail programs show as a link though it has no scheme."""
 _WORDS = re.compile(
     r"un-?subscri|\bleave\b|sign[ -]?off|opt[ -]?out|optout|list-?manage|preferences|abmeld|abbestell|austragen|kündig|"
     r"désabonn|desabonn|désinscri|desinscri|darse de baja|cancelar|baja|cancella|disiscri|descadastr|remover|afmeld|"
@@ -44,13 +48,26 @@ def field_faults(message: Message) -> list[str]:
 
 
 def body_links(parts: Structure) -> tuple[tuple[str, str], ...]:
-    """Return the links that people see, each with the text around it."""
+    """Return the links that people see, each with the text around it.
+
+    Of addresses in plain text those alone that are for unsubscribing: any mail names some.
+    """
     read = [read_html(part.text) for part in parts.of_type("text/html")]
     shown = [(link[0], near) for one in read for link, near in zip(one.links, one.nearby, strict=True)]
     for part in parts.of_type("text/plain"):
         text = part.text[: 1 << 20]
         shown += [(url, _around(text, url)) for url in urls(text)]
+        shown += _bare_links(text)
     return tuple(link for link in shown if link[0].lower().startswith(("http://", "https://", "mailto:")))
+
+
+def _bare_links(text: str) -> Iterator[tuple[str, str]]:
+    for found in _BARE.finditer(text):
+        near = _around(text, found[0])
+        if found["host"]:
+            yield f"http://{found[0]}", near
+        elif _WORDS.search(f"{found[0]} {near}"):
+            yield f"mailto:{found[0]}", near
 
 
 def _around(text: str, url: str) -> str:
