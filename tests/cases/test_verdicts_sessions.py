@@ -13,6 +13,7 @@ from conformance.facts.greetings import Greetings
 from conformance.facts.manners import Manners
 from conformance.facts.outcomes import Outcomes
 from conformance.facts.patience import Patience
+from conformance.facts.required import Required
 from conformance.facts.routes import Routes
 from conformance.facts.tried import Tried
 from tests.facts.tries import ENDLESS, trial, view
@@ -80,3 +81,10 @@ def test_looks_that_find_nothing() -> None:
     assert verdict(lambda: rule(list, missing(ABSENT))).said == PASS
     assert verdict(lambda: rule(missing(ABSENT), missing(ABSENT))).said == NOT_APPLICABLE
     assert verdict(lambda: rule(list, missing(UNKNOWN), missing(ABSENT))).said == UNDETERMINED
+
+
+def test_a_host_that_claims_no_requiretls_is_not_asked_what_it_makes_of_its_opposite() -> None:
+    why = NotApplicable("nothing is claimed")
+    unclaimed = Required(dict.fromkeys(("requiretls", "requiretls-missing", "requiretls-clear"), why))
+    unseen = view(Required, trial("tls-optional", sessions=[]))
+    assert verdict(test_smtp.test_smtp_requiretls, unclaimed, unseen).said == NOT_APPLICABLE
