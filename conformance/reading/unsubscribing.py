@@ -23,6 +23,9 @@ _BARE = re.compile(
 )
 """What mail programs show as a link though it has no scheme."""
 _WORDS = re.compile(
+    r"\b(?:manage|change|update|edit|cancel|end|stop)\W+(?:\w+\W+){0,3}subscription|\bstop (?:receiving|getting)\b|"
+    r"no longer (?:wish|want) to (?:receive|get|hear)|\b(?:e-?mail|notification|newsletter) settings\b|"
+    r"g[ée]rer (?:mes|vos|votre|mon) abonnement|"
     r"un-?subscri|\bleave\b|sign[ -]?off|opt[ -]?out|optout|list-?manage|preferences|abmeld|abbestell|austragen|kündig|"
     r"désabonn|desabonn|désinscri|desinscri|darse de baja|cancelar|baja|cancella|disiscri|descadastr|remover|afmeld|"
     r"uitschrij|avregistrer|avsluta|avmeld|framelding|peruuta|lopeta tilaus|odhlás|odhlas|wypis|"

@@ -18,6 +18,11 @@ from conformance.reading.mime import structure
     [
         b'<p>To unsubscribe, <a href="https://t.example.com/u/abc">click here</a>.</p>',
         b'<p><a href="https://t.example.com/u/abc">Click here</a> to unsubscribe.</p>',
+        b'<a href="https://t.example.com/m">Manage your e-mail subscriptions</a>',
+        b'<p>If you no longer wish to receive this, <a href="https://t.example.com/m">click here</a>.</p>',
+        b'<a href="https://t.example.com/m">Stop receiving these emails</a>',
+        b'<a href="https://t.example.com/m">Email settings</a>',
+        "<a href='https://t.example.com/m'>Gérer mes abonnements</a>".encode(),
     ],
 )
 def test_words_beside_a_link_say_what_it_is_for(body):
@@ -28,6 +33,13 @@ def test_words_beside_a_link_say_what_it_is_for(body):
 def test_words_after_an_address_say_what_it_is_for():
     parts = structure(read(b"Content-Type: text/plain\r\n\r\nhttps://t.example.com/u/abc (unsubscribe)\r\n"))
     assert unsubscribing.says_so(unsubscribing.body_links(parts), ())
+
+
+@pytest.mark.parametrize("text", ["Renew your subscription", "Subscribe now", "Manage your account"])
+def test_words_for_other_things_say_nothing_of_it(text):
+    link = f'<a href="https://t.example.com/s">{text}</a>'.encode()
+    parts = structure(read(b"Content-Type: text/html\r\n\r\n" + link))
+    assert not unsubscribing.says_so(unsubscribing.body_links(parts), ())
 
 
 def test_words_far_from_a_link_say_nothing_of_it():
