@@ -1,19 +1,22 @@
-"""The form of a delivery status notification (RFC 3464)."""
+"""The form of a delivery status notification (RFC 3464), of those with UTF-8 in addresses too (RFC 6533)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email.message import Message
 
+from conformance.reading.comments import without_comments
 from conformance.reading.excerpt import quoted
 from conformance.reading.stdlibview import parts
 
+_GLOBAL = re.compile(rb"\bglobal-(?=delivery-status\b)", re.IGNORECASE)
 _ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 
 
 def faults(octets: bytes) -> list[str]:
     """Return what a bounce lacks of the form of RFC 3464 section 2; empty where it has it."""
-    message = parts(octets)
+    message = _read(octets)
     return [*_head(message), *_report(message)]
 
 
@@ -22,10 +25,19 @@ def tells_no_failure(octets: bytes) -> bool:
 
     What has another form, or an unknown Action (RFC 3464 section 2.3.3), is none.
     """
-    message = parts(octets)
+    message = _read(octets)
     status = [part for part in _parts(message) if part.get_content_type() == "message/delivery-status"]
-    actions = [_field(group, "Action").lower() for part in status for group in _parts(part) if group.get("Action")]
+    actions = [_action(group) for part in status for group in _parts(part) if group.get("Action")]
     return bool(actions) and all(action in _ACTIONS and action != "failed" for action in actions)
+
+
+def _read(octets: bytes) -> Message:
+    """Read a notification. The library knows the groups of fields of message/delivery-status alone."""
+    return parts(_GLOBAL.sub(b"", octets))
+
+
+def _action(group: Message) -> str:
+    return without_comments(_field(group, "Action")[:200]).strip().lower()
 
 
 def _head(message: Message) -> Iterator[str]:
@@ -60,7 +72,7 @@ def _recipient(group: Message) -> Iterator[str]:
     for name in ("Final-Recipient", "Action", "Status"):
         if not _field(group, name):
             yield f"its delivery status has no {name} for a recipient"
-    action = _field(group, "Action").lower()
+    action = _action(group)
     if action and action not in _ACTIONS:
         yield f"its Action is {quoted(action)}, which RFC 3464 section 2.3.3 does not know"
 

@@ -32,6 +32,9 @@ Status: 5.1.1
 def test_a_notification_has_the_form():
     assert faults(GOOD.encode()) == []
     assert faults(GOOD.replace("\n", "\r\n").encode()) == []
+    assert faults(GOOD.replace("message/delivery", "message/global-delivery").encode()) == []
+    assert faults(GOOD.replace("delivery-status", "global-delivery-status").replace("rfc822;", "utf-8;").encode()) == []
+    assert faults(GOOD.replace("failed", "failed (given up)").encode()) == []
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,9 @@ def test_a_notification_has_the_form():
         (GOOD, False),
         (GOOD.replace("failed", "Delayed"), True),
         (GOOD.replace("failed", "relayed"), True),
+        (GOOD.replace("failed", "delayed (for 4 hours)"), True),
+        (GOOD.replace("message/", "message/global-").replace("failed", "delayed"), True),
+        (GOOD.replace("message/", "message/global-"), False),
         (GOOD.replace("failed", "lost"), False),
         (GOOD.replace("Action: failed\n", ""), False),
         (GOOD.replace("Status: 5.1.1\n", "Status: 5.1.1\n\nAction: delayed\n"), False),
