@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from conformance.lab.world import World
+from conformance.notify import notify
 from tests.plugin import fleet
+from tests.report.sample_results import result, results
 
 RULES = ("--rules=ptr.exists", "--rules=ptr.matches-helo")
 COMMAND = ("-m", "conformance.cli", "run")
@@ -108,6 +110,15 @@ def test_mail_goes_through_sendmail(night: Any, tmp_path: Path) -> None:
     assert "To: ops@example.com\n" in message
     assert f"Subject: mailconform: 1 new: {MX2}" in message.replace("\n ", " ")
     assert "Auto-Submitted: auto-generated" in message
+
+
+def test_mail_that_is_not_taken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sendmail").write_text("#!/bin/sh\ncat > /dev/null\nexit 75\n")
+    (tmp_path / "sendmail").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    document = results(result("ptr.exists", "mx1/203.0.113.1", "fail"), exit=1)
+    said = "mailto:ops@example.com was not told: sendmail ended with status 75"
+    assert list(notify(["mailto:ops@example.com"], document)) == [said]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from conformance.fleet.model import Fleet
 from conformance.lab.world import World
 from conformance.report import runs
 from conformance.report.formats import render
+from conformance.report.history import FILE, History
 from conformance.report.results import parts
 from tests.plugin import fleet
 from tests.report.sample_results import result, results
@@ -156,6 +157,8 @@ def test_what_is_proposed_does_not_stand_for_the_last_night(
     inside(broken, *proposed)
     inside(broken, "--rules=ptr.exists", f"--replay={night / 'facts.json'}")
     assert latest.resolve() == night
+    with History(latest.parent / FILE) as history:
+        assert history.runs() == 4, "facts that are judged again tell of no other night"
     assert len(runs.all_runs(latest.parent)) == 5
     assert inside(broken, *gate).status == 0, "the next night knows what the last one knew"
 
