@@ -51,6 +51,20 @@ def test_latest_leads_to_the_run_and_an_older_folder_becomes_one(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_link_that_cannot_be_changed_leads_where_it_led(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = run_at(tmp_path, WHEN), run_at(tmp_path, WHEN + datetime.timedelta(days=1))
+    runs.publish(first)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        runs.publish(second)
+    assert (tmp_path / "latest").resolve() == first
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def test_old_runs_go_and_everything_else_stays(tmp_path: Path) -> None:
     nights = [run_at(tmp_path, WHEN - datetime.timedelta(days=day)) for day in range(500)]
     runs.publish(nights[450])
@@ -79,9 +93,10 @@ def test_old_runs_go_and_everything_else_stays(tmp_path: Path) -> None:
     ],
 )
 def test_a_second_run_is_told_of_the_first(tmp_path: Path, call: str, told: str) -> None:
-    code = f"""import sys; from pathlib import Path; from conformance.report.lock import *; top = Path(sys.argv[1])
+    # It holds on for a while after it was told to let go, so that somebody has to wait.
+    code = f"""import sys, time; from pathlib import Path; from conformance.report.lock import *; top = Path(sys.argv[1])
 with {call}):
-    print("held", flush=True); sys.stdin.read()"""
+    print("held", flush=True); sys.stdin.read(); time.sleep(0.7)"""
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
