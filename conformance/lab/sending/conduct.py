@@ -34,7 +34,6 @@ class Wrong(StrEnum):
     NO_DOT_STUFFING = "no-dot-stuffing"
     JUST_SENDS_8BIT = "just-sends-8bit"
     JUST_SENDS_UTF8 = "just-sends-utf8"
-    IGNORES_SIZE = "ignores-size"
     IMPATIENT = "impatient"
     """Gives up on the last reply after a few seconds, and sends again."""
     # TLS.
@@ -87,7 +86,6 @@ class Wrong(StrEnum):
     NO_RECEIVED = "no-received"
     KEEPS_BCC = "keeps-bcc"
     KEEPS_RETURN_PATH = "keeps-return-path"
-    KEEPS_LONG_LINES = "keeps-long-lines"
     ANY_AUTHOR = "any-author"
     """Takes any From from those who may submit."""
     UNSIGNED = "unsigned"

@@ -183,7 +183,7 @@ class Courier:
         """Return the message as this receiver can take it. Raises Failed where it cannot."""
         content = letter.content
         limit = self._offered.get("SIZE", "")
-        if limit.isdigit() and 0 < int(limit) < len(content) and not self._does(Wrong.IGNORES_SIZE):
+        if limit.isdigit() and 0 < int(limit) < len(content):
             raise Failed(552, f"5.3.4 message of {len(content)} octets exceeds the limit of {limit}")
         utf8 = needs_utf8(letter)
         if utf8 and "SMTPUTF8" not in self._offered and not self._does(Wrong.JUST_SENDS_UTF8):

@@ -107,9 +107,7 @@ def crlf(content: bytes) -> bytes:
 
 def prepared(letter: Letter, host: str, client: str, conduct: Conduct) -> bytes:
     """Return a message that was submitted as it stands in the queue: traced, completed, with lawful lines."""
-    content = crlf(letter.content)
-    if not conduct.does(Wrong.KEEPS_LONG_LINES):
-        content = _folded(content)
+    content = _folded(crlf(letter.content))
     drop = {b"return-path": Wrong.KEEPS_RETURN_PATH, b"bcc": Wrong.KEEPS_BCC}
     for name, keeps in drop.items():
         if not conduct.does(keeps):
