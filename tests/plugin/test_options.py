@@ -12,7 +12,7 @@ from conformance import profiles
 from conformance.catalogue import checks
 from conformance.check import strictest
 from conformance.lab.world import World
-from conformance.options import OPTIONS, Option, UsageError, settle
+from conformance.options import OPTIONS, Option, UsageError, duration, settle
 from tests.plugin import fleet
 
 pytest_plugins = ("pytester",)
@@ -68,6 +68,11 @@ def test_globs_of_rules_may_be_joined_with_commas() -> None:
     assert given["rules"] == ["ptr.*", "helo.fqdn", "msg.date"]
     given = settle(lambda _: None, lambda _: None, {"MAILCONFORM_SKIP_RULES": "spf.macro,spf.length"})
     assert given["skip-rules"] == ["spf.macro", "spf.length"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("90s", 90), ("1.5h", 5400), ("7", 7)])
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize(

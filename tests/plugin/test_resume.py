@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import pytest
 
 from conformance import home
 from conformance.fleet.model import Fleet
+from conformance.lab.world import World
 from conformance.report import runs
 from conformance.report.results import parts
+from tests.plugin import fleet
 from tests.report.sample_results import result, results
+
+pytest_plugins = ("pytester",)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +44,17 @@ def test_which_run_is_gone_on_with(
     facts.write_text("{}")
     os.utime(facts, (then := time.time() - age, then))
     assert home.interrupted(tmp_path, Fleet(mtas=()), tmp_path) == (facts if taken else None)
+
+
+def test_what_could_not_be_looked_at_is_asked_again(
+    inside: Callable[..., fleet.Ran], inventories: Path, world: World
+) -> None:
+    first = inside(inventories / "dark.yml", "--rules=ptr.exists")
+    document = json.loads((first.folder / "results.json").read_text())
+    document["run"] |= {"complete": False, "exit": 2}
+    (first.folder / "results.json").write_text("".join(parts(document)))
+    before = len(world.queries())
+    inside(inventories / "dark.yml", "--rules=ptr.exists", "--resume")
+    asked = {query.name for query in world.queries()[before:]}
+    assert "3.113.0.203.in-addr.arpa." in asked
+    assert "1.113.0.203.in-addr.arpa." not in asked

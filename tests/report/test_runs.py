@@ -94,7 +94,8 @@ def test_old_runs_go_and_everything_else_stays(tmp_path: Path) -> None:
 )
 def test_a_second_run_is_told_of_the_first(tmp_path: Path, call: str, told: str) -> None:
     # It holds on for a while after it was told to let go, so that somebody has to wait.
-    code = f"""import sys, time; from pathlib import Path; from conformance.report.lock import *; top = Path(sys.argv[1])
+    code = f"""import sys, time; from pathlib import Path; from conformance.report.lock import *
+top = Path(sys.argv[1])
 with {call}):
     print("held", flush=True); sys.stdin.read(); time.sleep(0.7)"""
     other = subprocess.Popen(
