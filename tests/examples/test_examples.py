@@ -328,6 +328,26 @@ def test_every_command_exists_with_its_options() -> None:
     assert found > 12
 
 
+def test_whatever_is_called_is_a_command() -> None:
+    called = {
+        (path, name)
+        for path in FILES
+        for name in re.findall(r"(?:bin/|entry: |- )mailconform ([a-z]+) ", path.read_text("utf-8"))
+    }
+    assert len(called) > 3
+    assert not [(path, name) for path, name in called if name not in main.commands]
+
+
+def test_the_command_of_icinga_is_one_of_ours() -> None:
+    text = (EXAMPLES / "icinga" / "mailconform.conf").read_text("utf-8")
+    (words,) = re.findall(r"^  command = \[ (.+) \]$", text, re.MULTILINE)
+    options = re.findall(r'^    "(--[a-z-]+)" = ', text, re.MULTILINE)
+    program, *rest = [word.strip('"') for word in words.split(", ")]
+    assert program.endswith("/bin/mailconform")
+    assert options
+    parse([*rest, *options], EXAMPLES / "icinga")
+
+
 def parse(arguments: list[str], where: Path) -> None:
     """Fail where a command or an option is none."""
     command: click.Command = main

@@ -182,4 +182,5 @@ def test_sides_that_make_no_sense(diff: Diff, arguments: tuple[str, ...], why: s
 def test_a_run_that_comes_to_nothing_ends_the_comparison(diff: Diff, tmp_path: Path) -> None:
     ran = diff("a A 1.2.3\n")
     assert ran.status == 4
+    assert "overlay: the run ended with 4: wrong usage" in ran.err
     assert "change.zone:3" in ran.err

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from conformance import home
 from conformance.lab.world import World
+from conformance.options import UsageError, settle
 from tests.plugin import fleet
 
 OPTIONS = ("-m", "conformance.cli", "run", "--rules=ptr.exists")
@@ -36,6 +41,17 @@ def test_so_many_runs_are_kept(world: World, inventories: Path, tmp_path: Path) 
     assert kept[:2] == [1, 2]
     assert kept[2] == kept[3] in (2, 3)
     assert (tmp_path / "reports" / "latest" / "results.json").exists()
+
+
+def test_one_run_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "told"
+    chosen = settle({"mailconform_report_dir": str(folder)}.get, {}.get, {})
+    with ExitStack() as held, ExitStack() as other:
+        assert home.make(chosen, held) == folder
+        with pytest.raises(UsageError, match="another run writes to"):
+            home.make(chosen, other)
+    with ExitStack() as held:
+        assert home.make(chosen, held) == folder
 
 
 def test_one_run_at_a_time(world: World, inventories: Path, tmp_path: Path) -> None:
