@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
 VERSION = 1
-_DIGITS = 18
+_DIGITS = 39
+"""Of a number: as many as all of IPv6 has addresses."""
 
 
 class ResultsError(ValueError):

@@ -18,6 +18,20 @@ def test_a_file_and_its_folder_are_read(tmp_path: Path) -> None:
     assert load(tmp_path) == load(str(tmp_path / "results.json")) == mixed()
 
 
+def test_as_many_addresses_are_read_as_ipv6_has(tmp_path: Path) -> None:
+    told = mixed() | {"spf": {"addresses": [], "domains": [_domain(2**128)]}}
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    assert load(tmp_path)["spf"]["domains"][0]["others"][0]["v6"] == 2**128
+
+
+def _domain(others: int) -> dict[str, Any]:
+    return {
+        "domain": "d.example", "mail_from": "d.example", "lookups": 0, "sent_from": "", "cells": [],
+        "others": [{"record": "d.example", "term": "+all", "v4": 0, "v6": others}], "more_others": 0,
+        "by_networks": [6], "tree": {"name": "d.example", "text": "", "absence": "", "looks": [], "more": 0},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("octets", "said"),
     [
