@@ -120,11 +120,10 @@ class Run:
     def _weight(self, check: Check, where: Place) -> Level | None:
         """Return what a check weighs for a subject; what concerns all hosts is weighed once a check."""
         hosts = concerned(self.fleet, where)
-        if hosts is not self.fleet.mtas:
-            return level(check, hosts, self.given_profiles, self.default_profiles)
-        if check.id not in self._weights:
-            self._weights[check.id] = level(check, hosts, self.given_profiles, self.default_profiles)
-        return self._weights[check.id]
+        known = self._weights if hosts is self.fleet.mtas else {}
+        if check.id not in known:
+            known[check.id] = level(check, hosts, self.given_profiles, self.default_profiles)
+        return known[check.id]
 
     @cached_property
     def given_profiles(self) -> tuple[str, ...]:
@@ -256,7 +255,8 @@ class Run:
         """Gather some facts once more, into a store of their own; nobody is made to send again."""
         store.trials.update(self.store.trials)
         store.keys = self.store.keys
-        gather(list({one.key: one for one in wanted}.values()), self.fleet, store, self.limits(), Gathering(), _mute)
+        each = {one.key: one for one in wanted}
+        gather(list(each.values()), self.fleet, store, self.limits(), Gathering(), lambda _: None)
 
     def _resume(self) -> None:
         """Begin with what an interrupted run has gathered, but for what it could not look at."""
@@ -393,10 +393,6 @@ def facts_of(case: Case) -> list[Wanted]:
 def probe_of(subject: Any) -> Probe | None:
     """Return the probe that a subject needs to be made."""
     return subject.probe if isinstance(subject, Observed | Signing) else subject if isinstance(subject, Probe) else None
-
-
-def _mute(_progress: str) -> None:
-    pass
 
 
 def _wanted(check_id: str, rules: Sequence[str], skip: Sequence[str]) -> bool:
