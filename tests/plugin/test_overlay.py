@@ -155,10 +155,12 @@ def test_what_is_proposed_does_not_stand_for_the_last_night(
     assert any("there is no run before" in note for note in first.document["run"]["notes"])
     night = latest.resolve()
     inside(broken, *proposed)
+    with History(latest.parent / FILE) as history:
+        known = history.runs()
     inside(broken, "--rules=ptr.exists", f"--replay={night / 'facts.json'}")
     assert latest.resolve() == night
     with History(latest.parent / FILE) as history:
-        assert history.runs() == 4, "facts that are judged again tell of no other night"
+        assert history.runs() == known, "facts that are judged again tell of no other night"
     assert len(runs.all_runs(latest.parent)) == 5
     assert inside(broken, *gate).status == 0, "the next night knows what the last one knew"
 
