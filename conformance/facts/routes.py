@@ -14,6 +14,8 @@ from conformance.outcome import Undetermined
 
 _NEXT_ADDRESS = 600.0
 """Seconds in which a host has given up two addresses that do not answer, and gone on to the next."""
+_NEEDED = {"mx-implicit": SURE, "mx-v6-dead": _NEXT_ADDRESS / 2}
+"""Seconds, where a host is not expected to need those: one address alone is dead, or none."""
 _MEANWHILE = 60.0
 """Seconds in which a host that wants to send somewhere has connected, where its other mail came as fast."""
 _SHUFFLED = 8
@@ -46,7 +48,7 @@ class Routes(Tried):
         trial = self[name]
         if not trial.captures and not trial.returns and all(letter.taken for letter in trial.letters):
             waited = first_course(trial).waited
-            if waited >= (SURE if name == "mx-implicit" else _NEXT_ADDRESS) and self._arrival() <= _MEANWHILE:
+            if waited >= _NEEDED.get(name, _NEXT_ADDRESS) + self._arrival():
                 return [f"nothing came in {spelled(waited)}, while mail for an ordinary domain came"]
             raise nothing_came(trial)
         return list(undelivered(trial))

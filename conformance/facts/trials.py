@@ -143,7 +143,7 @@ TRIALS: Mapping[str, Recipe] = {
     "twice": Recipe("two letters, one after the other", letters=2),
     "undeclared-author": Recipe("with a From that is not the fleet's", sender="stranger", wait=120, host_writes=False),
     "mx-two": Recipe("two MX hosts of one preference", route="mx-two", letters=10, wait=120),
-    "mx-dead-first": _route("the first MX is dead", "mx-dead-first", 600),
+    "mx-dead-first": _route("the first MX is dead", "mx-dead-first", 700),
     "mx-v6-dead": _route("IPv6 is dead, IPv4 alive", "mx-v6-dead", 600),
     "mx-null": _route("a null MX", "mx-null", 120),
     "mx-moved": _route("the MX moves between two letters", "mx-moved", 300, again=True),

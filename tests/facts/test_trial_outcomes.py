@@ -263,15 +263,22 @@ NOTHING: dict[str, Any] = {"sessions": [], "returns": []}
     ("changes", "accept", "expected"),
     [
         ({}, {}, ""),
-        ({**NOTHING, "until": 0}, {}, "nothing came in 10 min, while mail for an ordinary domain came"),
+        ({**NOTHING, "until": 1}, {}, "nothing came in 10 min, while mail for an ordinary domain came"),
         ({**NOTHING, "until": -1}, {}, "undetermined: mx1/news mx-dead-first: nothing came in 599 s"),
         ({**NOTHING, "until": 0}, {"sessions": []}, "undetermined: mx1/news accept: nothing came"),
-        ({**NOTHING, "until": 0}, {"sessions": [{"at": 90}]}, "undetermined: mx1/news mx-dead-first: nothing came in"),
+        ({**NOTHING, "until": 80}, {"sessions": [{"at": 90}]}, "undetermined: mx1/news mx-dead-first: nothing came in"),
+        ({**NOTHING, "until": 90}, {"sessions": [{"at": 90}]}, "nothing came in 12 min, while mail for an ordinary"),
         ({**NOTHING, "returns": [{}]}, {}, "no session, then the host sent a bounce"),
     ],
 )
 def test_a_second_exchange(changes: dict[str, Any], accept: dict[str, Any], expected: str) -> None:
     check(said(lambda: routes("mx-dead-first", accept, **changes).not_reached("mx-dead-first")), expected)
+
+
+def test_one_dead_address_takes_half_as_long() -> None:
+    for until, expected in ((-299, "nothing came in 5 min, while mail"), (-301, "undetermined: mx1/news mx-v6-dead")):
+        looked = routes("mx-v6-dead", **NOTHING, until=until)
+        check(said(lambda looked=looked: looked.not_reached("mx-v6-dead")), expected)
 
 
 def test_a_domain_without_mx() -> None:
