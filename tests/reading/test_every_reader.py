@@ -53,6 +53,8 @@ NO_READERS = {
     "dmarc.policy_source": "compares names",
     "excerpt.did_you_mean": "compares a word with known ones",
     "mending.key_with": "takes a change of a record that was read",
+    "numbering.count": "reads what its neighbour wrote",
+    "numbering.first": "reads what its neighbour wrote",
     "numbering.numbers": "reads what its neighbour wrote",
     "plans.plan.text_of": "writes",
     "remedy.publish": "writes",
