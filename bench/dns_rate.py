@@ -81,7 +81,7 @@ async def bare(port: int, wanted: Sequence[Question]) -> None:
         link.connect(("127.0.0.1", port))
         ready.register(link, selectors.EVENT_READ)
     asked = [Asked.read(name, RdataType[rdtype]) for name, rdtype in wanted]
-    left = iter([encode_query(one, one.octets(), 0)[2:] for one in asked])
+    left = iter([encode_query(one, 0)[2:] for one in asked])
     flying: dict[int, bytes] = {}
     number = answered = 0
 

@@ -24,6 +24,10 @@ class Window:
         self.flying = 0
         self.limit = min(most, NEAR)
         """How many may be under way now."""
+        self.latest = 0.0
+        """The delay that was measured last: what was sent at once and came at once says the same once."""
+        self.settled = False
+        """Whether the bound stays as it is until something changes."""
         self._most = most
         self._exact = float(self.limit)
         self._useful = float(most)
@@ -39,6 +43,7 @@ class Window:
 
     def measured(self, delay: float) -> None:
         """Take note of how long a reply took to a query that was sent once (RFC 6298 section 2)."""
+        self.latest = delay
         if self._smoothed:
             off = delay - self._smoothed
             self._varied += (abs(off) - self._varied) / 4
@@ -49,7 +54,8 @@ class Window:
             # What waits in this process makes replies seem late: the least delay is the way's own.
             self._least_delay = delay
             self._useful = min(self._most, max(NEAR, _GOAL * delay))
-        if self._exact < self._most and self._exact != self._useful:
+        self.settled = self._exact >= self._most or self._exact == self._useful
+        if not self.settled:
             more = 1 / (1 if self._cut_at == -math.inf else self._exact)
             self._bound(min(self._useful, self._exact + more))
 
@@ -57,6 +63,7 @@ class Window:
         """Take note that a query or its reply was lost where the server lives: fewer at once, halved once a delay."""
         if now >= self._cut_at + max(self._smoothed, EARLIEST):
             self._cut_at = now
+            self.settled = False
             self._bound(max(min(NEAR, self._most), self._exact / 2))
 
     def _bound(self, exact: float) -> None:

@@ -20,7 +20,7 @@ from conformance.facts.breaker import likely_zone
 from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
-from conformance.facts.upstream import Call, Limits, Server, Upstream
+from conformance.facts.upstream import Call, Limits, Server, Upstream, settle
 from conformance.facts.validation import Validator
 from conformance.facts.wire import Question, parse_type, show_name, shown_type
 
@@ -42,33 +42,26 @@ _Key = tuple[str, int, bool, bool]
 """What :class:`Question` compares: name, type, whether it is to be validated, and whether proofs are wanted."""
 
 
-class _Flight:
-    """A question under way, and those who wait for it."""
+class _Flight(Call, kw_only=True):
+    """A question under way, those who wait for it, and what servers have said so far that was nothing."""
 
-    __slots__ = ("_resolver", "call", "failed", "question", "waiters")
-
-    def __init__(self, resolver: Resolver, question: Question) -> None:
-        self._resolver = resolver
-        self.question = question
-        self.call: Call | None = None
-        self.failed: tuple[Step, ...] = ()
-        self.waiters: list[asyncio.Future[Step]] = []
+    resolver: Resolver
+    steps: dict[_Key, Step | _Flight]
+    """Those of the resolver."""
+    waiters: list[asyncio.Future[Step]]
+    failed: tuple[Step, ...]
 
     def told(self, outcome: Step | BaseException) -> None:
-        """Take what a server has said."""
-        self._resolver.told(self, outcome)
-
-    def land(self, outcome: Step | BaseException) -> None:
-        """Tell all who wait."""
-        # A circle of call and flight would stay in memory until garbage is looked for, and that is rare.
-        self.call = None
+        """Tell all who wait, or have the next server asked if that was nothing."""
+        if isinstance(outcome, Step):
+            known = outcome if outcome.usable else self.resolver.unanswered(self, outcome)
+            if known is None:
+                return
+            self.steps[self.question.key] = outcome = known
+        else:
+            self.steps.pop(self.question.key, None)
         for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if isinstance(outcome, BaseException):
-                waiter.set_exception(outcome)
-            else:
-                waiter.set_result(outcome)
+            settle(waiter, outcome)
 
 
 class Resolver:
@@ -109,6 +102,7 @@ class Resolver:
         self._steps: dict[_Key, Step | _Flight] = {}
         self._closed = False
         self._validator = Validator(anchors, self._live_step) if anchors else None
+        self._direct = layers is None and anchors is None
 
     async def __aenter__(self) -> Resolver:
         return self
@@ -120,8 +114,7 @@ class Resolver:
         if self._validator:
             await self._validator.close()
         for flight in [step for step in self._steps.values() if isinstance(step, _Flight)]:
-            if flight.call:
-                flight.call.cancel()
+            flight.cancel()
             for waiter in flight.waiters:
                 waiter.cancel()
         for upstream in self._upstreams:
@@ -162,7 +155,7 @@ class Resolver:
         except ValueError as error:
             answer = Answer(text, shown_type(kind), Status.ABSENT, "NOTANAME", error=str(error))
         else:
-            step = await self._step(question)
+            step = await (self._live_step(question) if self._direct else self._step(question))
             plain = not step.chain and step.answer.name == text
             answer = step.answer if plain else await self._followed(text, question, step)
         # Who asked the same meanwhile may have been first.
@@ -206,33 +199,39 @@ class Resolver:
         if isinstance(flight, Step):
             return flight
         if flight is None:
-            flight = self._steps[question.key] = _Flight(self, question)
-            flight.call = self._upstreams[0].submit(question, flight.told)
+            flight = self._take_off(question, [], ())
         waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
-        flight.waiters.append(waiter)
+        waiters = flight.waiters
+        waiters.append(waiter)
         try:
             return await waiter
         except BaseException:
-            flight.waiters.remove(waiter)
-            if not flight.waiters and flight.call:
+            waiters.remove(waiter)
+            # Meanwhile another server may have been asked in its place.
+            flight = self._steps.get(question.key)
+            if not waiters and isinstance(flight, _Flight) and flight.waiters is waiters:
                 del self._steps[question.key]
-                flight.call.cancel()
+                flight.cancel()
             raise
 
-    def told(self, flight: _Flight, outcome: Step | BaseException) -> None:
-        """Take what a server has said, and ask the next one if that was nothing."""
-        question = flight.question
-        if isinstance(outcome, Step):
-            if not outcome.usable:
-                flight.failed += (outcome,)
-                if (tried := len(flight.failed)) < len(self._upstreams):
-                    flight.call = self._upstreams[tried].submit(question, flight.told)
-                    return
-                outcome = _worst(flight.failed)
-            self._steps[question.key] = outcome
-        else:
-            self._steps.pop(question.key, None)
-        flight.land(outcome)
+    def _take_off(self, question: Question, waiters: list[asyncio.Future[Step]], failed: tuple[Step, ...]) -> _Flight:
+        """Put a question to the server after those that have failed."""
+        upstream = self._upstreams[len(failed)]
+        zone = upstream.zone(question)
+        steps = self._steps
+        steps[question.key] = flight = _Flight(
+            question, upstream, zone, resolver=self, steps=steps, waiters=waiters, failed=failed
+        )
+        upstream.submit(flight)
+        return flight
+
+    def unanswered(self, flight: _Flight, step: Step) -> Step | None:
+        """Ask the next server; return what stands for all of them when none is left."""
+        failed = (*flight.failed, step)
+        if len(failed) == len(self._upstreams):
+            return _worst(failed)
+        self._take_off(flight.question, flight.waiters, failed)
+        return None
 
 
 def _worst(failed: Sequence[Step]) -> Step:

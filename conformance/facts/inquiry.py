@@ -191,12 +191,11 @@ class Inquirer:
     async def _datagrams(self, query: Message, tries: int, sent: Sent | None = None) -> Message | Trouble:
         """Send a query until it is answered. A late reply to an earlier try is as good."""
         if sent is None:
+            box = Box()
             try:
-                link = self.links.pick()
+                link, query.id = self.links.place(box)
             except OSError as error:
                 return self._unreachable(error)
-            box = Box()
-            query.id = link.expect(box)
         else:
             link, box, query.id = sent.link, sent.box, sent.number
         try:
@@ -216,7 +215,7 @@ class Inquirer:
                 await asyncio.sleep(self._limits.timeout / 8)
             if deadline is None:
                 await self._limits.pace.turn()
-                self.links.send(link, data)
+                link.send(data)
                 deadline = _clock() + self._limits.timeout
             heard = await self._listen(box, query, deadline)
             deadline = None

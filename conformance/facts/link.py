@@ -6,10 +6,11 @@ import asyncio
 import os
 import socket
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 _SOCKETS = 4
-"""Sockets for each server, so that port and id together are hard to guess (RFC 5452 section 9.2)."""
+"""Sockets for each server, a power of two: port and id together are hard to guess (RFC 5452 section 9.2)."""
 _AT_ONCE = 64
 """Datagrams read before other work has its turn."""
 _LARGEST = 65535
@@ -31,12 +32,15 @@ class Hearer(Protocol):
 
 
 class Link:
-    """A UDP socket connected to one server, shared by many queries. Opening it raises OSError."""
+    """A UDP socket connected to one server, shared by many queries. ``sent`` counts datagrams.
+
+    Opening it raises OSError.
+    """
 
     def __init__(self, address: str, port: int) -> None:
+        self.sent = 0
         self._loop = asyncio.get_running_loop()
         self._hearers: dict[int, Hearer] = {}
-        self._ids: list[int] = []
         self._unsent: deque[bytes] = deque()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -49,15 +53,9 @@ class Link:
             raise
         self._loop.add_reader(self._socket, self._read)
 
-    def expect(self, hearer: Hearer) -> int:
-        """Reserve an unpredictable id (RFC 5452 section 9.2), and have what arrives under it handed over."""
-        while True:
-            if not self._ids:
-                self._ids = list(memoryview(os.urandom(1024)).cast("H"))
-            number = self._ids.pop()
-            if number not in self._hearers:
-                self._hearers[number] = hearer
-                return number
+    def expect(self, number: int, hearer: Hearer) -> bool:
+        """Reserve an id, if it is free, and have what arrives under it handed over."""
+        return self._hearers.setdefault(number, hearer) is hearer
 
     def forward(self, number: int, hearer: Hearer) -> None:
         """Hand what arrives under a reserved id to another one."""
@@ -68,8 +66,13 @@ class Link:
         if self._hearers.get(number) is hearer:
             del self._hearers[number]
 
+    def hearers(self) -> Iterable[Hearer]:
+        """Return all who wait for something."""
+        return self._hearers.values()
+
     def send(self, data: bytes) -> None:
         """Send a datagram. Errors are heard by all who wait."""
+        self.sent += 1
         if self._unsent:
             self._unsent.append(data)
             return
@@ -125,29 +128,43 @@ class Link:
 
 
 class Links:
-    """The sockets of one server, opened when the first is needed. ``sent`` counts datagrams."""
+    """The sockets of one server, opened when the first is needed."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.sent = 0
         self._remote = address, port
+        self._closed = 0
         self._links: list[Link] = []
-        self._picks: list[int] = []
+        self._drawn: list[int] = []
 
-    def pick(self) -> Link:
-        """Return one of the sockets at random. Raises OSError when they cannot be opened."""
-        while len(self._links) < _SOCKETS:
-            self._links.append(Link(*self._remote))
-        if not self._picks:
-            self._picks = list(os.urandom(1024))
-        return self._links[self._picks.pop() % _SOCKETS]
+    @property
+    def sent(self) -> int:
+        """Number of datagrams sent."""
+        return self._closed + sum(link.sent for link in self._links)
 
-    def send(self, link: Link, data: bytes) -> None:
-        """Send a datagram on one of the sockets, and count it."""
-        self.sent += 1
-        link.send(data)
+    def place(self, hearer: Hearer) -> tuple[Link, int]:
+        """Reserve an unpredictable id on an unpredictable socket (RFC 5452 section 9.2).
+
+        What arrives under it is handed over. Raises OSError when no sockets can be opened.
+        """
+        links = self._links
+        while len(links) < _SOCKETS:
+            links.append(Link(*self._remote))
+        while True:
+            if not self._drawn:
+                self._drawn = list(memoryview(os.urandom(4096)).cast("I"))
+            drawn = self._drawn.pop()
+            link, number = links[drawn >> 16 & _SOCKETS - 1], drawn & 0xFFFF
+            if link.expect(number, hearer):
+                return link, number
+
+    def hearers(self) -> Iterator[Hearer]:
+        """Yield all who wait for something."""
+        for link in self._links:
+            yield from link.hearers()
 
     def close(self) -> None:
         """Close the sockets."""
+        self._closed = self.sent
         for link in self._links:
             link.close()
         self._links.clear()

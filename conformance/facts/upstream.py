@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
 from functools import partial
+
+import msgspec
 
 from conformance.facts.bounds import EARLIEST, Window
 from conformance.facts.breaker import Trouble, Zone
@@ -14,54 +15,35 @@ from conformance.facts.inquiry import Box, Inquirer, Limits, Sent, Server
 from conformance.facts.link import Link, Mail
 from conformance.facts.plain import read_plain
 from conformance.facts.reply import Origin, Step, full_step, now, plain_step
-from conformance.facts.wire import Question, encode_query
-
-Told = Callable[[Step | BaseException], None]
-"""Takes an answer, or an error of our own."""
+from conformance.facts.wire import Question, encode_query, question_in
 
 _GLANCES = 8
 """Looks for what is late within the shortest time that is waited for anything."""
 _MILLISECOND = 0.001
 
-__all__ = ["Call", "Limits", "Server", "Upstream"]
+__all__ = ["Call", "Limits", "Server", "Upstream", "settle"]
 
 
-class Call:
-    """One question at one server: waiting, sent, or in the hands of the inquirer; ``told`` is called at its end."""
+class Call(msgspec.Struct, eq=False):
+    """One question at one server: waiting, sent, or in the hands of the inquirer. Times as the event loop's clock."""
 
-    __slots__ = (
-        "asked",
-        "due",
-        "link",
-        "lost",
-        "number",
-        "over",
-        "question",
-        "sent_at",
-        "task",
-        "tcp",
-        "told",
-        "twice",
-        "upstream",
-        "wire",
-        "zone",
-    )
+    question: Question
+    upstream: Upstream
+    zone: Zone
+    tcp: bool = False
+    over: bool = False
+    twice: bool = False
+    lost: bool = False
+    sent_at: float = 0.0
+    due: float = 0.0
+    wire: bytes = b""
+    number: int = -1
+    link: Link | None = None
+    task: asyncio.Task[Step] | None = None
 
-    def __init__(self, upstream: Upstream, question: Question, zone: Zone, told: Told, tcp: bool) -> None:
-        self.upstream = upstream
-        self.question = question
-        self.zone = zone
-        self.told = told
-        self.tcp = tcp
-        self.over = False
-        self.twice = False
-        self.lost = False
-        self.sent_at = 0.0
-        self.due = 0.0
-        self.asked = self.wire = b""
-        self.number = -1
-        self.link: Link | None = None
-        self.task: asyncio.Task[Step] | None = None
+    def told(self, outcome: Step | BaseException) -> None:
+        """Take the answer at its end, or an error of our own."""
+        raise NotImplementedError
 
     def heard(self, mail: Mail, at: float) -> None:
         """Take what came in under the id of the query."""
@@ -70,6 +52,25 @@ class Call:
     def cancel(self) -> None:
         """End it without an answer."""
         self.upstream.cancel(self)
+
+
+def settle(waiter: asyncio.Future[Step], outcome: Step | BaseException) -> None:
+    """Tell one who waits, if he still does."""
+    if waiter.done():
+        return
+    if isinstance(outcome, BaseException):
+        waiter.set_exception(outcome)
+    else:
+        waiter.set_result(outcome)
+
+
+class _Single(Call, kw_only=True):
+    """A call for one who waits."""
+
+    waiter: asyncio.Future[Step]
+
+    def told(self, outcome: Step | BaseException) -> None:
+        settle(self.waiter, outcome)
 
 
 class Upstream:
@@ -81,13 +82,14 @@ class Upstream:
         self._inquirer = Inquirer(server, limits, recursion=recursion)
         self._circuit = self._inquirer.circuit
         self._links = self._inquirer.links
+        self._recursion = recursion
         self._name = str(server)
         self._stamped, self._stamped_at = "", -math.inf
+        """The time of day as text, made once a millisecond, and when that was by the event loop's clock."""
         self._window = Window(limits.in_flight)
         self._zones: dict[str, Zone] = {}
         self._queue: deque[Call] = deque()
         self._tasks: set[asyncio.Task[Step]] = set()
-        self._sent: dict[Call, None] = {}
         self._glance = min(EARLIEST, limits.timeout) / _GLANCES
         self._glancing: asyncio.TimerHandle | None = None
         self._late: list[Call] = []
@@ -102,32 +104,26 @@ class Upstream:
 
     async def step(self, question: Question, *, tcp: bool = False) -> Step:
         """Ask one question, or say at once that asking is no use. ``tcp`` asks over TCP alone."""
-        heard: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
-
-        def told(outcome: Step | BaseException) -> None:
-            if heard.done():
-                return
-            if isinstance(outcome, BaseException):
-                heard.set_exception(outcome)
-            else:
-                heard.set_result(outcome)
-
-        call = self.submit(question, told, tcp=tcp)
+        waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
+        call = _Single(question, self, self.zone(question), tcp, waiter=waiter)
+        self.submit(call)
         try:
-            return await heard
+            return await waiter
         finally:
             call.cancel()
 
-    def submit(self, question: Question, told: Told, *, tcp: bool = False) -> Call:
-        """Ask a question as soon as there is room; ``told`` gets the answer later, soon where asking is no use."""
+    def zone(self, question: Question) -> Zone:
+        """Return what is known of the zone of a question."""
         key = self._limits.zone_of(question.text)
         if (zone := self._zones.get(key)) is None:
             zone = self._zones[key] = Zone(key, self._limits.pause)
-        call = Call(self, question, zone, told, tcp)
+        return zone
+
+    def submit(self, call: Call) -> None:
+        """Ask a question as soon as there is room; it is told the answer later, soon where asking is no use."""
         self._queue.append(call)
         if self._pumping is None:
             self._pump_soon()
-        return call
 
     def cancel(self, call: Call) -> None:
         """End a call without an answer."""
@@ -142,7 +138,6 @@ class Upstream:
     async def close(self) -> None:
         """Stop what is under way and close the sockets."""
         self._queue.clear()
-        self._sent.clear()
         for handle in (self._pacing, self._glancing, self._pumping):
             if handle:
                 handle.cancel()
@@ -161,10 +156,14 @@ class Upstream:
         if step is None:
             self._inquire(call, mail)
             return
-        self._circuit.answered(at)
-        call.zone.answered(at)
-        if not call.twice:
-            self._window.measured(delay)
+        circuit, zone = self._circuit, call.zone
+        circuit.answered_at = zone.answered_at = at
+        if not (circuit.trusted and zone.trusted):
+            circuit.answered(at)
+            zone.answered(at)
+        window = self._window
+        if not call.twice and (delay != window.latest or not window.settled):
+            window.measured(delay)
         self._inquirer.answered_before = call.question
         call.over = True
         self._leave(call)
@@ -172,34 +171,31 @@ class Upstream:
 
     def _read(self, call: Call, data: bytes, delay: float, at: float) -> Step | None:
         """Return what a plain reply of a resolver says."""
-        plain = self._inquirer.recursion and not call.question.proof
-        reply = read_plain(data, call.asked) if plain else None
-        if reply is None:
+        question = call.question
+        if not self._recursion or question.proof or (reply := read_plain(data, question_in(call.wire))) is None:
             return None
         # To the microsecond, as round(delay * 1000, 3) but in a third of its time.
         ms = int(delay * 1_000_000 + 0.5) / 1000
-        step = plain_step(reply, call.question, self._name, ms, self._stamp(at))
+        if at >= self._stamped_at + _MILLISECOND:
+            self._stamped_at, self._stamped = at, now()
+        step = plain_step(reply, question, self._name, ms, self._stamped)
         if not self._limits.paranoid:
             return step
         origin = Origin(self._name, "udp", ms, call.zone.key)
-        full = full_step(data, call.question, call.number, origin)
+        full = full_step(data, question, call.number, origin)
         if not step.like(full):
-            self.differences.append(f"{call.question}: a plain reader has {step}, a full one {full}: {data.hex()}")
+            self.differences.append(f"{question}: a plain reader has {step}, a full one {full}: {data.hex()}")
         return full
-
-    def _stamp(self, at: float) -> str:
-        """Return the time of day as text, made once a millisecond; ``at`` is now by the event loop's clock."""
-        if at >= self._stamped_at + _MILLISECOND:
-            self._stamped_at, self._stamped = at, now()
-        return self._stamped
 
     def _glanced(self) -> None:
         """See which queries are late, all at once: a timer for each would cost more than all else."""
         self._glancing = None
         now = self._now()
-        for call in [call for call in self._sent if call.due <= now]:
-            self._overdue(call, now)
-        if self._sent:
+        waiting = [call for call in self._links.hearers() if isinstance(call, Call)]
+        for call in waiting:
+            if call.due <= now:
+                self._overdue(call, now)
+        if waiting:
             self._glance_later()
 
     def _glance_later(self) -> None:
@@ -215,7 +211,7 @@ class Upstream:
         call.twice = True
         call.due = deadline
         if not self._limits.pace.wait(now):
-            self._links.send(call.link, call.wire)
+            call.link.send(call.wire)
         self._late.append(call)
         if self._circuit.answered_at > call.sent_at:
             self._give_up_late()
@@ -286,8 +282,9 @@ class Upstream:
 
     def _send(self, call: Call, now: float, due: float) -> None:
         question, zone = call.question, call.zone
-        self._circuit.begin(now)
-        zone.begin(now)
+        if self._circuit.trouble or zone.trouble:
+            self._circuit.begin(now)
+            zone.begin(now)
         zone.flying[call] = question.text
         self._window.flying += 1
         call.sent_at = now
@@ -295,23 +292,19 @@ class Upstream:
             self._inquire(call, None)
             return
         try:
-            call.link = link = self._links.pick()
+            call.link, call.number = link, number = self._links.place(call)
         except OSError:
             self._inquire(call, None)
             return
-        call.number = link.expect(call)
-        call.asked = question.octets()
-        call.wire = encode_query(question, call.asked, call.number, recursion=self._inquirer.recursion)
+        call.wire = encode_query(question, number, recursion=self._recursion)
         call.due = due
-        self._sent[call] = None
-        self._links.send(link, call.wire)
+        link.send(call.wire)
         if self._glancing is None:
             self._glance_later()
 
     def _inquire(self, call: Call, mail: Mail | None) -> None:
         """Leave a call to the inquirer, together with what came in for it."""
         sent = None
-        self._sent.pop(call, None)
         if call.link:
             box = Box()
             if mail is not None:
@@ -334,7 +327,6 @@ class Upstream:
 
     def _leave(self, call: Call) -> None:
         """Give up the id of a query, and make room for others."""
-        self._sent.pop(call, None)
         if call.link:
             call.link.forget(call.number, call)
         if not call.lost:

@@ -12,6 +12,7 @@ import dns.name
 import dns.opcode
 import dns.rdataclass
 import dns.rdatatype
+import msgspec
 from dns.message import Message
 from dns.name import Name
 from dns.rdatatype import RdataType
@@ -23,7 +24,7 @@ PAYLOAD = 1232
 _LONGEST_TEXT = 4 * 255
 _HEADER = 12
 _LONGEST_PLAIN = 253
-_PLAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+_PLAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 """Names that need no escapes, in the lower case in which they are compared."""
 
 _RECURSION = int(dns.flags.RD | dns.flags.AD)
@@ -32,80 +33,67 @@ _LENGTHS = [bytes((length,)) for length in range(64)]
 """The octet before a label, by how long the label is."""
 _COUNTS = bytes.fromhex("0001 0000 0000 0001")
 """The number of records in each section: one question, and the OPT record."""
+_INTERNET = b"\0\1"
 _EDNS = bytes.fromhex("00 0029") + PAYLOAD.to_bytes(2, "big") + bytes(6)
 """The OPT record of a query (RFC 6891 section 6.1.2)."""
 _EDNS_PROVING = _EDNS[:7] + int(dns.flags.DO).to_bytes(2, "big") + bytes(2)
 
 
-class Question:
+class Question(msgspec.Struct, eq=False, gc=False):
     """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot.
 
     ``checking`` says that the resolver may withhold what it cannot validate (RFC 4035 section 3.2.2). ``proof`` asks
     for signatures and proofs as well (RFC 3225).
     """
 
-    __slots__ = ("_name", "_plain", "checking", "key", "proof", "rdtype", "text")
-
-    def __init__(
-        self,
-        text: str,
-        rdtype: RdataType,
-        name: Name | None = None,
-        *,
-        checking: bool = True,
-        proof: bool = False,
-        plain: bool = False,
-    ) -> None:
-        self.text = text
-        self.rdtype = rdtype
-        self.checking = checking
-        self.proof = proof
-        # Numbers and text are hashed much faster than objects of our own or of an enumeration.
-        self.key = text, int(rdtype), checking, proof
-        self._name = name
-        self._plain = plain
+    text: str
+    rdtype: RdataType
+    key: tuple[str, int, bool, bool]
+    """What is compared: numbers and text are hashed much faster than objects of our own or of an enumeration."""
+    plain: bool = False
+    """Whether the name needs no escapes."""
+    spelled: Name | None = None
 
     @classmethod
-    def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True) -> Question:
+    def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True, proof: bool = False) -> Question:
         """Return the question for records of a type at a name."""
-        return cls(show_name(name).lower(), rdtype, name, checking=checking)
+        text = show_name(name).lower()
+        plain = _PLAIN.fullmatch(text) is not None
+        return cls(text, rdtype, (text, int(rdtype), checking, proof), plain, name)
 
     @classmethod
     def read(cls, text: str, rdtype: RdataType, *, checking: bool = True) -> Question:
         """Return the question for records of a type at a name, given as presentation text. Raises ValueError."""
         if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text):
-            return cls(text, rdtype, checking=checking, plain=True)
+            return cls(text, rdtype, (text, int(rdtype), checking, False), True)
         return cls.of(parse_name(text), rdtype, checking=checking)
 
     @classmethod
     def proving(cls, name: Name, rdtype: RdataType) -> Question:
         """Return the question for records together with what proves them, whatever the resolver thinks of that."""
-        return cls(show_name(name).lower(), rdtype, name, checking=False, proof=True)
+        return cls.of(name, rdtype, checking=False, proof=True)
+
+    @property
+    def checking(self) -> bool:
+        """Whether the resolver may withhold what it cannot validate."""
+        return self.key[2]
+
+    @property
+    def proof(self) -> bool:
+        """Whether signatures and proofs are asked for as well."""
+        return self.key[3]
 
     @property
     def name(self) -> Name:
         """The name."""
-        if self._name is None:
-            self._name = parse_name(self.text)
-        return self._name
-
-    @property
-    def plain(self) -> bool:
-        """Whether the name needs no escapes."""
-        return self._plain or _PLAIN.fullmatch(self.text) is not None
+        if self.spelled is None:
+            self.spelled = parse_name(self.text)
+        return self.spelled
 
     @property
     def kind(self) -> str:
         """The record type as text."""
         return shown_type(self.key[1])
-
-    def octets(self) -> bytes:
-        """Return name, type and class as they travel (RFC 1035 section 4.1.2)."""
-        rdtype = self.key[1].to_bytes(2, "big")
-        if not self.plain:
-            return b"%b%b\0\1" % (self.name.canonicalize().to_wire() or b"", rdtype)
-        labels = [_LENGTHS[len(label)] + label for label in self.text.encode("ascii").split(b".")]
-        return b"%b\0%b\0\1" % (b"".join(labels), rdtype)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -115,6 +103,13 @@ class Question:
 
     def __str__(self) -> str:
         return f"{self.text} {self.kind}"
+
+
+@lru_cache(maxsize=4096)
+def _labels(text: str) -> bytes:
+    """Return a plain name as it travels; cached, since several names of a zone are asked for one after the other."""
+    labels = [_LENGTHS[len(label)] + label for label in text.encode("ascii").split(b".") if label]
+    return b"%b\0" % b"".join(labels)
 
 
 def take_any_tlsa() -> None:
@@ -183,9 +178,10 @@ def _flags(checking: bool, recursion: bool) -> int:
 
 
 @cache
-def _frame(checking: bool, proof: bool, recursion: bool) -> tuple[bytes, bytes]:
-    """Return what stands before the question in a query, without the id, and after it."""
-    return _flags(checking, recursion).to_bytes(2, "big") + _COUNTS, _EDNS_PROVING if proof else _EDNS
+def _frame(rdtype: int, checking: bool, proof: bool, recursion: bool) -> tuple[bytes, bytes]:
+    """Return what stands before the name in a query, without the id, and after it."""
+    kind = rdtype.to_bytes(2, "big") + _INTERNET
+    return _flags(checking, recursion).to_bytes(2, "big") + _COUNTS, kind + (_EDNS_PROVING if proof else _EDNS)
 
 
 def make_query(question: Question, *, edns: bool, recursion: bool = True, number: int = 0) -> Message:
@@ -197,10 +193,26 @@ def make_query(question: Question, *, edns: bool, recursion: bool = True, number
     return dns.message.make_query(*asked, flags=flags, id=number, use_edns=False)
 
 
-def encode_query(question: Question, octets: bytes, number: int, *, recursion: bool = True) -> bytes:
-    """Return :func:`make_query` with EDNS as it travels; ``octets`` are those of the question."""
-    head, tail = _frame(question.checking, question.proof, recursion)
-    return b"%b%b%b%b" % (number.to_bytes(2, "big"), head, octets, tail)
+def encode_query(question: Question, number: int, *, recursion: bool = True) -> bytes:
+    """Return :func:`make_query` with EDNS as it travels."""
+    text, rdtype, checking, proof = question.key
+    head, tail = _frame(rdtype, checking, proof, recursion)
+    if question.plain:
+        first, _, rest = text.partition(".")
+        return b"%b%b%b%b%b%b" % (
+            number.to_bytes(2, "big"),
+            head,
+            _LENGTHS[len(first)],
+            first.encode("ascii"),
+            _labels(rest),
+            tail,
+        )
+    return b"%b%b%b%b" % (number.to_bytes(2, "big"), head, question.name.canonicalize().to_wire() or b"", tail)
+
+
+def question_in(query: bytes) -> bytes:
+    """Return name, type and class in a query of :func:`encode_query` (RFC 1035 section 4.1.2)."""
+    return query[_HEADER : -len(_EDNS)]
 
 
 def read_reply(data: bytes, query: Message) -> Message | None:

@@ -95,6 +95,30 @@ def test_a_cancelled_question_leaves_nothing_behind() -> None:
     asyncio.run(run())
 
 
+def test_a_question_cancelled_at_the_second_server_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        async with (
+            serving(lambda asked: reply(asked, rcode="REFUSED")) as first,
+            serving(silent) as second,
+            Resolver([first.address, second.address], timeout=0.2, retries=0) as resolver,
+        ):
+            lonely, kept, dropped = (
+                asyncio.create_task(resolver.ask(n, "A")) for n in ("a.example", "b.example", "b.example")
+            )
+            await asyncio.sleep(0.05)
+            assert {"a.example A", "b.example A"} <= set(second.names)
+            lonely.cancel()
+            dropped.cancel()
+            await asyncio.gather(lonely, dropped, return_exceptions=True)
+            assert (await asyncio.wait_for(kept, 2)).status is Status.UNDETERMINED
+            second.handler = address
+            assert (await asyncio.wait_for(resolver.ask("a.example", "A"), 1)).found
+            assert [one.names.count("a.example A") for one in (first, second)] == [2, 2]
+            assert [one.names.count("b.example A") for one in (first, second)] == [1, 1]
+
+    asyncio.run(run())
+
+
 def test_a_cancelled_question_is_not_repeated() -> None:
     async def run() -> None:
         async with asking(silent, timeout=0.05) as (server, resolver):
