@@ -6,7 +6,9 @@ check is held once. An item becomes pytest's own as soon as anybody asks for wha
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -132,6 +134,22 @@ class Light(pytest.Function):
         return self.parent.listextrakeywords()
 
 
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Look for no garbage while the items of a check are made, most of which goes at once.
+
+    Each look takes the longer, the more items there are: together they grew with the square of a fleet.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Lightener:
     """Makes the items of a session light."""
 
@@ -164,6 +182,8 @@ def _light(item: pytest.Function, shared: _Shared) -> Light:
     light = Light.__new__(Light)
     light.parent, light.config, light.session, light.path = item.parent, item.config, item.session, item.path
     light.shared, light.parameters = shared, shared.parameters(item)
+    # It stands in a circle with its request and its keywords, and is to go at once.
+    vars(item).clear()
     return light
 
 

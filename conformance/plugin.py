@@ -129,12 +129,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Generator[None, Any, Any]:
     """Keep of each item no more than it is judged by."""
-    made = yield
-    if isinstance(getattr(obj, "check", None), Check) and isinstance(made, list) and RUN in collector.config.stash:
-        from conformance.item import Lightener
+    if not isinstance(getattr(obj, "check", None), Check) or RUN not in collector.config.stash:
+        return (yield)
+    from conformance.item import Lightener, unwatched
 
-        return collector.config.stash.setdefault(LIGHTENER, Lightener())(made)
-    return made
+    lighten = collector.config.stash.setdefault(LIGHTENER, Lightener())
+    with unwatched():
+        made = yield
+        return lighten(made) if isinstance(made, list) else made
 
 
 @pytest.hookimpl(tryfirst=True)

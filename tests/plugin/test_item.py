@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -101,6 +102,22 @@ def test_a_check_takes_little_memory(looked: Callable[..., Any]) -> None:
     assert type(one) is Light
     assert size < 600
     assert len(gc.get_referents(one)) < 20
+
+
+def test_the_items_of_pytest_go_at_once(looked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[pytest.Function]] = []
+    light = item._light
+
+    def watched(one: pytest.Function, shared: Any) -> Light:
+        assert not gc.isenabled()
+        made.append(weakref.ref(one))
+        return light(one, shared)
+
+    monkeypatch.setattr(item, "_light", watched)
+    _, items = looked("--collect-only")
+    assert gc.isenabled()
+    assert len(made) > len(items) > 10
+    assert [one for one in made if one() is not None] == []
 
 
 @pytest.mark.parametrize(
