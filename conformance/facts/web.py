@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from conformance import __version__
 from conformance.facts import certificate
 from conformance.facts.page import PATH, Fetched, Page, Place
 from conformance.facts.reply import now
@@ -100,7 +101,12 @@ class Fetcher:
         request = httpx.Request(
             "GET",
             f"https://{shown}:{place.port}{PATH}",
-            headers={"Host": place.host, "Accept": "text/plain", "Accept-Encoding": "identity"},
+            headers={
+                "Host": place.host,
+                "User-Agent": f"mailconform/{__version__}",
+                "Accept": "text/plain",
+                "Accept-Encoding": "identity",
+            },
             extensions={"sni_hostname": place.host, "timeout": httpx.Timeout(self._timeout).as_dict()},
         )
         try:

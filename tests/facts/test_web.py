@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from conformance.facts.page import Fetched, Page, Place
@@ -39,6 +40,19 @@ def test_addresses_inside_are_not_asked(address: str) -> None:
     page = fetched(Place(HOST), address)
     assert (page.state, page.target) == (Fetched.PRIVATE, "")
     assert address in page.error
+
+
+def test_a_policy_is_asked_for_in_the_name_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[httpx.Request] = []
+
+    async def refuse(_transport: object, request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", refuse)
+    assert fetched(Place(HOST, "127.0.0.1")).state is Fetched.FAILED
+    # Servers that shield themselves from scrapers answer 403 to a client that gives no name.
+    assert [one.headers["User-Agent"].partition("/")[0] for one in asked] == ["mailconform"]
 
 
 def test_a_name_without_addresses_and_one_that_is_not_known() -> None:
