@@ -33,10 +33,12 @@ def test_parked_spf(parked_spf: SpfRecords) -> None:
     Forgers prefer domains that nobody looks after.
     """
     root = parked_spf.at_domain
-    assert not root.absence, seen(root.absence)
+    fix = remedy.publish_at(root.name, root.owner, "v=spf1 -all")
+    assert not root.absence, seen(root.absence, fix=fix)
     terms = [text.lower().split()[1:] for text in root.texts]
     assert terms == [["-all"]], seen(
         f"{root.name}: {listed((quoted(text) for text in root.texts), joint=' and ')}",
+        fix=fix,
         at_most="info" if root.denies_all else None,
     )
 
@@ -52,16 +54,26 @@ def test_parked_dmarc(parked_dmarc: DmarcWalk) -> None:
 
     No mail in its name is genuine, so that nothing is lost.
     """
-    assert parked_dmarc.own_source is not None, seen(parked_dmarc.absence)
+    own = parked_dmarc.own
+    fix = remedy.publish_at(f"_dmarc.{parked_dmarc.domain.name}", own.owner, "v=DMARC1; p=reject")
+    assert parked_dmarc.own_source is not None, seen(parked_dmarc.absence, fix=fix)
     source = parked_dmarc.applied
     assert parked_dmarc.mildened == "reject", seen(
-        f"the record of {source.domain} comes to {parked_dmarc.mildened or 'no policy'}: {quoted(source.record.text)}"
+        f"the record of {source.domain} comes to {parked_dmarc.mildened or 'no policy'}: {quoted(source.record.text)}",
+        fix=fix,
+    )
+    count = len(parked_dmarc.own_records)
+    assert count < 2, seen(
+        f"{own.question} has {count} records, which discard each other; only receivers by RFC 9989 take that of "
+        f"{source.domain} then",
+        fix=fix,
+        at_most="should",
     )
     mild = {"sp": source.record.sp, "np": source.record.np} if source.kind == "author" else {}
     weaker = {name: value for name, value in mild.items() if value not in (None, "reject")}
     assert not weaker, seen(
         f"the record of {source.domain} says {listed(f'{name}={value}' for name, value in weaker.items())}",
-        fix=remedy.publish(f"_dmarc.{source.domain}", remedy.dmarc_with(source.record.text, **dict.fromkeys(weaker))),
+        fix=remedy.publish(own.owner, remedy.dmarc_with(source.record.text, **dict.fromkeys(weaker))),
     )
 
 
@@ -80,14 +92,18 @@ def test_parked_null_mx(parked_mail: MailDomains) -> None:
     exchanges = one.mx.exchanges
     null = [preference for preference, target in exchanges if target == "."]
     shown = listed(f"{preference} {target}" for preference, target in exchanges)
-    assert not null or exchanges == ((0, "."),), seen(f"a null MX is 0 . and stands alone; seen: {shown}")
+    only = f"{one.mx.owner}. IN MX 0 . as its only MX record"
+    fix = f"Publish: {only}"
+    if one.mx.aliases:
+        fix = f"Let the CNAME at {one.name} lead to a domain that takes no mail, or {only}"
+    assert not null or exchanges == ((0, "."),), seen(f"a null MX is 0 . and stands alone; seen: {shown}", fix=fix)
     assert null or not exchanges, seen(
         f"the domain takes mail: MX {shown}",
-        fix=f"Only if {one.name} shall take no mail either: {one.name}. IN MX 0 . as its only MX record",
+        fix=f"Only if {one.name} shall take no mail either: {fix.removeprefix('Publish: ')}",
         at_most="info",
     )
     assert null or not one.forward.resolves, seen(
-        f"no MX, but an address, where mail is delivered: {one.forward.describe()}", at_most="should"
+        f"no MX, but an address, where mail is delivered: {one.forward.describe()}", fix=fix, at_most="should"
     )
 
 

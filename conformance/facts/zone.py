@@ -115,7 +115,10 @@ def _lonely(place: ZonePlace) -> str:
         return ""
     for answer in (*families[0], *families[1]):
         answer.known()
-    return f"the name servers of {place.apex}, {', '.join(names)}, have {max(apart) or 'no'} address"
+    counts = (
+        f"{apart[0]} IPv4 and {apart[1]} IPv6 address{'es' if sum(apart) != 1 else ''}" if any(apart) else "no address"
+    )
+    return f"the name servers of {place.apex}, {', '.join(names)}, have {counts}"
 
 
 async def zone_place(ask: Asker, name: str) -> ZonePlace:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone, built, domain, verdict
 
-from conformance.cases import test_dom, test_parked
+from conformance.cases import test_dom, test_dom_zone, test_parked
 from conformance.facts import dmarc, spf
 from conformance.facts.domain import mail_domains
+from conformance.facts.survey import NameServers
+from conformance.facts.zone import domain_zones
 
 RULES = ["from_resolves", "mx_or_a", "mx_valid", "no_null_mx"]
 HOST = {"mx.example.net A": ["203.0.113.1"], "mx.example.net AAAA": ["2001:db8::1"]}
@@ -73,9 +75,9 @@ def test_the_envelope_domain_is_judged_too() -> None:
     assert judged("from_resolves", silent, envelope="bounce.example.net").text.endswith(": example.com")
 
 
-def parked(name: str, zone: Zone) -> Verdict:
+def parked(name: str, zone: Zone, at: str = "example.com") -> Verdict:
     """Return what a rule of a domain that never sends says."""
-    owned = domain(no_mail=True)
+    owned = domain(at, no_mail=True)
     facts = {
         "parked_spf": lambda: built(spf.spf_records, zone, spf.DomainSenders(owned, ())),
         "parked_dmarc": lambda: built(dmarc.dmarc_walk, zone, owned),
@@ -124,6 +126,50 @@ def test_findings_of_parked_domains(name: str, change: Zone, text: str, level: s
     found = parked(name, {**PARKED, **change})
     assert (found.said, found.at_most) == (FINDING, level), found
     assert text in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "rdtype", "text", "fix"),
+    [
+        ("spf", "TXT", "v=spf1 a -all", 'Publish: park.net. IN TXT "v=spf1 -all", or at example.com. in place of'),
+        ("spf", "TXT", "note", 'Publish: park.net. IN TXT "v=spf1 -all", or at example.com. in place of'),
+        ("dmarc", "TXT", "v=DMARC1; p=none", 'Publish: park.net. IN TXT "v=DMARC1; p=reject", or at _dmarc.example'),
+        ("dmarc", "TXT", "note", 'Publish: park.net. IN TXT "v=DMARC1; p=reject", or at _dmarc.example.com. in pl'),
+        ("dmarc", "TXT", "v=DMARC1; p=reject; sp=none", 'Publish: park.net. IN TXT "v=DMARC1; p=reject"'),
+        ("null_mx", "MX", (10, "."), "Let the CNAME at example.com lead to a domain that takes no mail, or park.net."),
+        ("null_mx", "MX", (10, "mx.test"), "Only if example.com shall take no mail either: Let the CNAME at example."),
+    ],
+)  # fmt: skip
+def test_nothing_is_to_be_published_beside_a_cname_of_a_parked_domain(
+    name: str, rdtype: str, text: Any, fix: str
+) -> None:
+    place = f"{'_dmarc.' if name == 'dmarc' else ''}example.com {rdtype}"
+    found = parked(name, {place: "-> park.net", f"park.net {rdtype}": [text]})
+    assert found.said == FINDING
+    assert (found.fix or "").startswith(fix), found.fix
+
+
+def test_a_parent_s_record_does_not_make_up_for_two_of_the_parked_domain_itself() -> None:
+    zone: Zone = {
+        "_dmarc.example.com TXT": ["v=DMARC1; p=reject"],
+        "_dmarc.old.example.com TXT": ["v=DMARC1; p=reject"],
+    }
+    assert parked("dmarc", zone, "old.example.com") == Verdict(PASS)
+    found = parked("dmarc", zone | {"_dmarc.old.example.com TXT": ["v=DMARC1; p=reject"] * 2}, "old.example.com")
+    assert (found.said, found.at_most) == (FINDING, "should")
+    assert "2 records, which discard each other" in found.text
+
+
+def test_name_servers_of_one_address_in_each_family_are_told_as_that() -> None:
+    zone: Zone = {
+        "example.com SOA": ["ns1.example.com. h.example.com. 1 60 60 60 60"],
+        "example.com NS": ["ns1.example.com", "ns2.example.com"],
+        "ns1.example.com A": ["203.0.113.1"],
+        "ns2.example.com AAAA": ["2001:db8::2"],
+    }
+    zones = built(domain_zones, zone, domain())
+    told = verdict(test_dom_zone.test_dom_ns_health, zones, NameServers((), asked=False))
+    assert told.text.endswith("ns1.example.com, ns2.example.com, have 1 IPv4 and 1 IPv6 addresses"), told
 
 
 def test_a_redirect_that_nobody_answers_for_is_undetermined() -> None:
