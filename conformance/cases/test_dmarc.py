@@ -17,7 +17,8 @@ PUBLISH = 'Publish: _dmarc.{domain.name}. IN TXT "v=DMARC1; p=none; rua=mailto:d
 
 
 def _publish(dmarc: DmarcWalk, name: str, text: str) -> str:
-    return remedy.publish(dmarc.answers[name].owner, text)
+    owner = dmarc.answers[name].owner
+    return remedy.publish(owner, text) if dmarc.record_texts(name) else remedy.publish_at(f"_dmarc.{name}", owner, text)
 
 
 @check(
@@ -266,5 +267,12 @@ def test_dmarc_org_consistent(dmarc: DmarcWalk) -> None:
     source = dmarc.applied
     by_walk, by_list = dmarc.organizational_domain, dmarc.registered
     assert by_walk == by_list, seen(
-        f"{by_walk} by tree walk, {by_list} by public suffix list; the record of {source.domain} applies"
+        f"{by_walk} by tree walk, {by_list} by public suffix list; the record of {source.domain} applies",
+        fix=_publish(dmarc, by_list, _an_organization(dmarc, by_list)) if by_walk not in dmarc.below_suffix else None,
     )
+
+
+def _an_organization(dmarc: DmarcWalk, name: str) -> str:
+    """Return a record that ends the tree walk below the record of a public suffix that does not call itself one."""
+    there = dmarc.record_texts(name)
+    return remedy.dmarc_with(there[0], psd="n") if there else dmarc.amended(p="none", sp=None, np=None, psd="n")

@@ -17,7 +17,8 @@ _STRICTNESS = ("none", "quarantine", "reject")
 
 
 def _publish(dmarc: DmarcWalk, name: str, text: str) -> str:
-    return remedy.publish(dmarc.answers[name].owner, text)
+    owner = dmarc.answers[name].owner
+    return remedy.publish(owner, text) if dmarc.record_texts(name) else remedy.publish_at(f"_dmarc.{name}", owner, text)
 
 
 def _milder(policy: str | None, other: str | None) -> bool:
@@ -232,6 +233,8 @@ def test_dmarc_sp_placement(dmarc: DmarcWalk) -> None:
     if (record := dmarc.own_record) is None:
         raise NotApplicable(f"_dmarc.{dmarc.domain.name} has no one DMARC record, see dmarc.exists")
     idle = [f"{name}={value}" for name, value in (("sp", record.sp), ("np", record.np)) if value]
+    if idle and dmarc.organizational_domain not in dmarc.below_suffix:
+        raise NotApplicable(f"{dmarc.organizational_domain} is no organization, see dmarc.org-consistent")
     assert not idle or dmarc.organizational_domain == dmarc.domain.name, seen(
         f"{listed(idle)} in the record of {dmarc.domain.name}; receivers take that of {dmarc.organizational_domain} "
         "for names below it",

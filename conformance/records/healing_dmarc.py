@@ -92,7 +92,9 @@ def _refuses(boxes: object, one: object) -> bool:
 
 def _organization(verdict: Verdict) -> Iterator[Change]:
     walk: DmarcWalk = verdict.fact("dmarc")
-    if walk.applied.record.psd:
+    if walk.organizational_domain not in walk.below_suffix:
+        yield from printed(verdict.result["fix"])
+    elif walk.applied.record.psd != "u":
         yield _change(walk, walk.applied.domain, walk.amended(psd=None))
 
 

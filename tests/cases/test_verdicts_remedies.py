@@ -135,6 +135,15 @@ def test_nothing_is_to_be_published_beside_a_cname() -> None:
     assert "Publish: gone.esp.net." in missing
     assert missing.endswith("\", or at _dmarc.example.com. in place of the CNAME, if that is a wildcard's")
 
+    record = "v=DMARC1; p=none; rua=mailto:r@example.com"
+    wild: dict[str, object] = {"_dmarc.www.example.com TXT": "-> web.example.com", "_dmarc.example.com TXT": [record]}
+    found, owned = walk(wild | {"web.example.com A": ["203.0.113.80"]}, "www.example.com")
+    for told in (
+        verdict(test_dmarc.test_dmarc_direct, found),
+        verdict(test_dmarc_policy.test_dmarc_enforced, found, owned),
+    ):
+        assert (told.fix or "").endswith("or at _dmarc.www.example.com. in place of the CNAME, if that is a wildcard's")
+
     selector = Selector("example.com", "s1", "example.com")
     key = built(dkim.key_record, {"s1._domainkey.example.com TXT": "-> k.esp.net"}, selector)
     told = verdict(test_dkim.test_dkim_key_exists, key)
