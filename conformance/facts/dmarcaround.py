@@ -12,6 +12,7 @@ from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable, Undetermined
 from conformance.reading import dmarc
+from conformance.reading.excerpt import listed, quoted
 
 _MOST_HOSTS = 20
 """Domains of report mailboxes that are looked up."""
@@ -35,7 +36,10 @@ class ReportMailboxes:
             return f"{domain.name} does not exist ({domain.mx.question} answered {domain.mx.describe()})"
         if domain.null_mx:
             return f"{domain.name} has a null MX"
-        return "" if domain.reachable else f"{domain.name} has neither MX nor address records"
+        if not domain.reachable:
+            return f"{domain.name} has neither MX nor address records"
+        dead = listed(map(quoted, domain.dead_ends))
+        return f"{domain.name} has mail exchangers without an address ({dead})" if dead else ""
 
     def all_asked(self) -> None:
         """Raise Undetermined when some domains were not looked up."""

@@ -58,6 +58,15 @@ class MailDomain:
         return [target for _, target in self.mx.exchanges] == ["."]
 
     @property
+    def dead_ends(self) -> tuple[str, ...]:
+        """The exchangers, where none of them has an address: no mail arrives then. Raises Undetermined."""
+        if findings(self.targets, lambda target: target.resolves):
+            return ()
+        if self.left_out:
+            raise Undetermined(f"{self.left_out} mail exchangers of {self.name} were not followed")
+        return tuple(target.name for target in self.targets)
+
+    @property
     def bad_targets(self) -> list[str]:
         """What is wrong with the exchangers. Raises Undetermined, and NotApplicable when there are none."""
         if not self.mx.found:

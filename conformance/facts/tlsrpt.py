@@ -14,6 +14,7 @@ from conformance.facts.store import Asker
 from conformance.fleet.model import Domain
 from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading import tlsrpt
+from conformance.reading.excerpt import listed, quoted
 from conformance.reading.hostname import is_ip_text
 
 _MOST_ASKED = 10
@@ -71,7 +72,10 @@ def deafness(destination: tlsrpt.Destination, seen: MailDomain | Forward | None)
         return f"{destination.host} has a null MX"
     if not seen.exists:
         return f"{destination.host} does not exist (NXDOMAIN)"
-    return "" if seen.reachable else f"{destination.host} has neither MX nor A nor AAAA"
+    if not seen.reachable:
+        return f"{destination.host} has neither MX nor A nor AAAA"
+    dead = listed(map(quoted, seen.dead_ends))
+    return f"{destination.host} has mail exchangers without an address ({dead})" if dead else ""
 
 
 async def tls_reporting(ask: Asker, domain: Domain) -> TlsReporting:

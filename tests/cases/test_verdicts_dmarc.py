@@ -8,7 +8,8 @@ import pytest
 from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone, built, domain, verdict
 
 from conformance.cases import test_dmarc as rules
-from conformance.facts import dmarc
+from conformance.cases import test_dmarc_policy, test_tlsrpt
+from conformance.facts import dmarc, dmarcaround, tlsrpt
 
 RULES = [name.removeprefix("test_dmarc_") for name, rule in vars(rules).items() if hasattr(rule, "check")]
 GOOD = "v=DMARC1; p=reject; rua=mailto:dmarc@example.com"
@@ -128,6 +129,47 @@ def test_the_organization_by_tree_and_by_list() -> None:
     assert findings(at(GOOD, news=[GOOD]), "news.example.com") == []
     assert "org_consistent" in findings(at(GOOD, news=[f"{GOOD}; psd=n"]), "news.example.com")
     assert "org_consistent" not in findings({"_dmarc.site.github.io TXT": [GOOD]}, "site.github.io")
+
+
+def test_a_policy_of_a_registry_that_calls_itself_no_suffix_takes_no_domain_over() -> None:
+    suffix: Zone = {"_dmarc.gov.uk TXT": ["v=DMARC1; p=reject"]}
+    own: Zone = {"_dmarc.office.gov.uk TXT": [f"{GOOD}; sp=none"]}
+    told = judged("org_consistent", suffix | own, "office.gov.uk")
+    assert told.fix == f'Publish: _dmarc.office.gov.uk. IN TXT "{GOOD}; sp=none; psd=n"'
+    walked = built(dmarc.dmarc_walk, suffix | own, domain("office.gov.uk"))
+    assert verdict(test_dmarc_policy.test_dmarc_sp_placement, walked).said == NOT_APPLICABLE
+    ended: Zone = {"_dmarc.office.gov.uk TXT": [f"{GOOD}; sp=none; psd=n"]}
+    assert judged("org_consistent", suffix | ended, "office.gov.uk") == Verdict(PASS)
+    bare: Zone = {"_dmarc.news.office.gov.uk TXT": [GOOD]}
+    told = judged("org_consistent", suffix | bare, "news.office.gov.uk")
+    assert told.fix == ('Publish: _dmarc.office.gov.uk. IN TXT "v=DMARC1; p=none; rua=mailto:dmarc@example.com; psd=n"')
+
+
+@pytest.mark.parametrize("where", ["dmarc", "tlsrpt"])
+@pytest.mark.parametrize(
+    ("exchangers", "said"),
+    [
+        ({"mx.example.net A": ["203.0.113.1"]}, PASS),
+        ({"mx.example.net AAAA": ["2001:db8::1"], "mx.example.net A": None}, PASS),
+        ({"mx.example.net A": "-> a.example.net", "a.example.net A": ["203.0.113.1"]}, PASS),
+        ({}, FINDING),
+        ({"mx.example.net AAAA": None}, UNDETERMINED),
+    ],
+)
+def test_reports_reach_nobody_where_no_exchanger_has_an_address(where: str, exchangers: Zone, said: str) -> None:
+    zone: Zone = {
+        "_dmarc.example.com TXT": ["v=DMARC1; p=none; rua=mailto:d@example.net"],
+        "_smtp._tls.example.com TXT": ["v=TLSRPTv1; rua=mailto:t@example.net"],
+        "example.net MX": [(0, "."), (10, "mx.example.net"), (20, "gone.example.net")],
+    }
+    if where == "dmarc":
+        mailboxes = built(dmarcaround.report_mailboxes, zone | exchangers, domain())
+        told = verdict(test_dmarc_policy.test_dmarc_rua_accepts, mailboxes)
+    else:
+        hosts = built(tlsrpt.report_hosts, zone | exchangers, domain())
+        told = verdict(test_tlsrpt.test_tlsrpt_rua_accepts, hosts)
+    assert told.said == said, told
+    assert ("without an address ('mx.example.net', 'gone.example.net')" in told.text) is (said == FINDING)
 
 
 def test_consent_of_foreign_destinations() -> None:
