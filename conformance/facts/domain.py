@@ -60,7 +60,7 @@ class MailDomain:
     @property
     def dead_ends(self) -> tuple[str, ...]:
         """The exchangers, where none of them has an address: no mail arrives then. Raises Undetermined."""
-        if findings(self.targets, lambda target: target.resolves):
+        if findings(self.targets, lambda target: not is_ip_text(target.name) and target.resolves):
             return ()
         if self.left_out:
             raise Undetermined(f"{self.left_out} mail exchangers of {self.name} were not followed")

@@ -26,7 +26,9 @@ def _single(verdict: Verdict) -> Iterator[Change]:
         if len(records) > 1:
             chosen = min(records, key=lambda one: (one.p not in walk.domain.dmarc_p, _rank(one.p)))
             which = "what is declared" if chosen.p in walk.domain.dmarc_p else "the mildest policy"
-            yield _change(walk, name, chosen.text, f"of {len(records)} that discard each other the one with {which}")
+            reports = ",".join(dict.fromkeys(uri.text for one in records for uri in one.rua))
+            text = remedy.dmarc_with(chosen.text, rua=reports) if reports and not chosen.rua else chosen.text
+            yield _change(walk, name, text, f"of {len(records)} that discard each other the one with {which}")
 
 
 def _rank(policy: str | None) -> int:

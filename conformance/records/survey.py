@@ -151,6 +151,11 @@ class Survey:
             return True
         return self.slot(verdict) == key and set(there) <= set(change.over(there))
 
+    def gates(self, verdict: Verdict) -> bool:
+        """Whether a finding makes a record wrong. A domain that never sends may take mail: that is its owner's wish."""
+        wish = self.domain.no_mail and verdict.weighs is Level.INFO and is_conditional(verdict.result["fix"])
+        return verdict.weighs.rank <= self.threshold.rank and not wish
+
     def slot(self, verdict: Verdict) -> Key:
         """Return the record set that a finding is about."""
         return owner(self.store, _slot(verdict))
@@ -232,7 +237,7 @@ def _entry(survey: Survey, key: Key, place: Place, own: Sequence[Verdict]) -> En
     asking = survey.asking.get(key, [])
     elsewhere = [one for verdicts in survey.asking.values() for one in verdicts if one not in asking]
     findings = _strictest([*asking, *(one for one in own if one.broken and not _same(one, elsewhere))])
-    counts = [one for one in findings if one.weighs.rank <= survey.threshold.rank or not ours]
+    counts = [one for one in findings if survey.gates(one) or not ours]
     blind = [one for one in own if one.outcome == "undetermined" and one.level.rank <= survey.threshold.rank]
 
     def entry(state: State, wanted: tuple[Data, ...] | None, source: str = "", cause: str = "") -> Entry:

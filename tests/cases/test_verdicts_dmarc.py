@@ -160,7 +160,8 @@ def test_reports_reach_nobody_where_no_exchanger_has_an_address(where: str, exch
     zone: Zone = {
         "_dmarc.example.com TXT": ["v=DMARC1; p=none; rua=mailto:d@example.net"],
         "_smtp._tls.example.com TXT": ["v=TLSRPTv1; rua=mailto:t@example.net"],
-        "example.net MX": [(0, "."), (10, "mx.example.net"), (20, "gone.example.net")],
+        "example.net MX": [(0, "."), (10, "mx.example.net"), (20, "203.0.113.9")],
+        "203.0.113.9 A": None,
     }
     if where == "dmarc":
         mailboxes = built(dmarcaround.report_mailboxes, zone | exchangers, domain())
@@ -169,7 +170,7 @@ def test_reports_reach_nobody_where_no_exchanger_has_an_address(where: str, exch
         hosts = built(tlsrpt.report_hosts, zone | exchangers, domain())
         told = verdict(test_tlsrpt.test_tlsrpt_rua_accepts, hosts)
     assert told.said == said, told
-    assert ("without an address ('mx.example.net', 'gone.example.net')" in told.text) is (said == FINDING)
+    assert ("without an address ('mx.example.net', '203.0.113.9')" in told.text) is (said == FINDING)
 
 
 def test_consent_of_foreign_destinations() -> None:

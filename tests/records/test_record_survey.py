@@ -128,6 +128,11 @@ CASES = (
         {"_dmarc TXT": ('"v=DMARC1 p=reject, rua=d@{name}"',)},
         {"_dmarc TXT": "wrong: v=DMARC1; p=reject; rua=mailto:d@{name}"},
     ),
+    Case(
+        "two-dmarc",
+        {"_dmarc TXT": ('"v=DMARC1; p=reject; rua=mailto:d@{name}"', '"v=DMARC1; p=none"')},
+        {"_dmarc TXT": "wrong: v=DMARC1; p=none; rua=mailto:d@{name}"},
+    ),
     Case("no-sts", {"_mta-sts TXT": (), "mta-sts A": ()}, {"_mta-sts TXT": "missing", "mta-sts A": "missing"}),
     Case("two-sts", {"_mta-sts TXT": ('"v=STSv1; id=1"', '"v=STSv1; id=2"')}, {"_mta-sts TXT": "wrong: v=STSv1; id=2"}),
     Case("no-tlsrpt", {"_smtp._tls TXT": ()}, {"_smtp._tls TXT": "missing: v=TLSRPTv1; rua=mailto:tls-reports@{name}"}),
@@ -158,7 +163,7 @@ CASES = (
     Case(
         "parked-mail",
         {"@ TXT": ('"v=spf1 -all"',), "*._domainkey TXT": ('"v=DKIM1; p="',), "s._domainkey TXT": ()},
-        {" MX": "wrong"},
+        {},
         {"no_mail": True},
     ),
 )
@@ -296,6 +301,12 @@ def test_what_is_only_advised_changes_nothing_unless_asked(served: Served) -> No
     assert [whole(one) for one in asked.wanted or ()] == [
         "v=DMARC1; p=none; rua=mailto:d@monitoring.example; np=reject"
     ]
+
+
+def test_a_domain_that_never_sends_may_take_mail(served: Served) -> None:
+    mail = next(one for one in served.entries("parked-mail") if one.rdtype == "MX")
+    assert (mail.state, mail.now) == ("right", ((10, "mx.example.net"),))
+    assert [one["check"] for one in mail.findings] == ["parked.null-mx"]
 
 
 def test_an_alias_is_what_the_domain_publishes(served: Served) -> None:
