@@ -11,6 +11,7 @@ from conformance.asked import RUN
 from conformance.check import NotApplicable
 from conformance.earlier import before
 from conformance.facts.answer import Status
+from conformance.facts.consoles import Consoles
 from conformance.facts.dane import Dane
 from conformance.facts.dkim import KeyRecord
 from conformance.facts.dmarc import DmarcWalk, ReportDestinations
@@ -21,6 +22,7 @@ from conformance.facts.gather import Gathered
 from conformance.facts.greeting import Exchanges, HeloName, ServerNames
 from conformance.facts.mtasts import PolicyBefore, StrictPolicy, StrictTransport
 from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
+from conformance.facts.routing import Route
 from conformance.facts.servercert import ServerCertificate, require_tls
 from conformance.facts.session import Session
 from conformance.facts.spf import SpfPaths, SpfRecords
@@ -258,6 +260,18 @@ def mail_domains(gathered: Gathered, domain: Domain) -> MailDomains:
 def dane(gathered: Gathered, domain: Domain) -> Dane:
     """The mail exchangers of the domain with their TLSA records and certificates."""
     return cast(Dane, gathered("dane", domain))
+
+
+@pytest.fixture
+def route(gathered: Gathered, address: Address) -> Route:
+    """Which network announces the address, by the declared zone."""
+    return cast(Route, gathered("route", address))
+
+
+@pytest.fixture
+def consoles(gathered: Gathered, domain: Domain) -> Consoles:
+    """The records by which receivers' consoles know the domain."""
+    return cast(Consoles, gathered("consoles", domain))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -252,5 +251,5 @@ async def _proof(ask: Asker, blocklist: Blocklist, family: int) -> Proof:
 
 
 def _question(blocklist: Blocklist, what: str) -> str:
-    label = what if blocklist.of_names else dnsbl.address_label(ipaddress.ip_address(what))
+    label = what if blocklist.of_names else dnsbl.label_of(what)
     return f"{label}.{blocklist.zone}"

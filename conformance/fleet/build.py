@@ -14,6 +14,7 @@ from conformance.fleet.hostwaivers import waivers_of
 from conformance.fleet.model import Address, Blocklist, Fleet, Listener, Mta
 from conformance.fleet.origin import Origin
 from conformance.fleet.reader import Problems, Reader
+from conformance.fleet.routing import Routing
 from conformance.fleet.scalars import RoleName
 from conformance.fleet.sending import Probing
 from conformance.fleet.streaming import STREAMS, streams, submission
@@ -128,6 +129,7 @@ class _Builder:
             waivers=tuple(waivers_of(host, self.reader)),
             treat_as_public=tuple(get(host, "mailconform_treat_as_public")),
             blocklists=tuple(self._blocklists(host)),
+            routing=self._routing(host),
             groups=host.groups,
             origin=host.origin,
             tags=tuple(get(host, "mailconform_tags")),
@@ -197,6 +199,10 @@ class _Builder:
             seen.add(entry.zone)
             dynamic = dynamic_codes(entry.zone) if entry.dynamic is None else entry.dynamic
             yield Blocklist(entry.zone, entry.lists == "names", tuple(dynamic), tuple(entry.ignore), origin)
+
+    def _routing(self, host: Host) -> Routing | None:
+        entry = self.reader.get(host, "mailconform_routing")
+        return Routing(entry.zone or "", entry.zone6 or "", tuple(entry.origins)) if entry.zone or entry.zone6 else None
 
     def _connect_to(self, host: Host) -> str:
         declared = self.reader.get(host, "mailconform_connect_to")

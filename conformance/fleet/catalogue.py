@@ -75,6 +75,7 @@ class Catalogue:
             dmarc_rua=entry.dmarc.rua,
             dmarc_ruf=tuple(one.lower().removeprefix("mailto:") for one in entry.dmarc.ruf),
             lists=entry.lists,
+            consoles=tuple(entry.consoles.items()),
             policy_host=entry.mta_sts.connect_to or "",
             policy_port=entry.mta_sts.dial_port,
             origin=value.origin(path),

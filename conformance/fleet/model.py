@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.fleet.origin import IPAddress, Origin
+from conformance.fleet.routing import Routing
 from conformance.fleet.sending import Probe, Probing, Stream, Submission
 from conformance.reading.hostname import check_syntax, is_qualified
 from conformance.reading.orgdomain import known_tld, registrable, to_ascii
@@ -140,6 +141,7 @@ class Domain:
     ``arc`` are the selectors that ARC sets are sealed with.
     ``spf_all``, ``dmarc_p`` are the sets of values the owner accepts; empty means no wish beyond the rules.
     ``dmarc_ruf``: addresses in lower case. ``lists``: people write to mailing lists from it.
+    ``consoles``: name and TXT record of each console of a receiver that knows the domain by such a record.
     ``policy_host`` and ``policy_port`` say where the MTA-STS policy is fetched; empty: where DNS leads.
     """
 
@@ -157,6 +159,7 @@ class Domain:
     dmarc_rua: str | None = None
     dmarc_ruf: tuple[str, ...] = ()
     lists: bool = False
+    consoles: tuple[tuple[str, str], ...] = ()
     policy_host: str = ""
     policy_port: int = 443
     hosts: tuple[str, ...] = ()
@@ -229,6 +232,7 @@ class Mta:
     treat_as_public: tuple[str, ...] = ()
     blocklists: tuple[Blocklist, ...] = ()
     """DNS lists that its addresses, or the names of its mail, are asked of."""
+    routing: Routing | None = None
     groups: tuple[str, ...] = ()
     origin: Origin | None = None
     tags: tuple[str, ...] = ()

@@ -134,6 +134,19 @@ def _code(value: Any) -> str:
         raise expected("an answer of a DNS list, such as 127.0.0.10") from None
 
 
+def _network_number(value: Any) -> int:
+    named = re.fullmatch(r"(?:[Aa][Ss])?([0-9]{1,10})", value) if isinstance(value, str) else None
+    number = int(named[1]) if named else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 4_294_967_295:
+        raise expected("the number of an autonomous system, such as AS64500")
+    return number
+
+
+def numbered(value: Any) -> Any:
+    """Take one number for a list of it."""
+    return [value] if isinstance(value, (str, int)) else value
+
+
 def off_is_no(value: Any) -> Any:
     """Take false, which YAML makes of no, for the word."""
     return "no" if value is False else value
@@ -172,6 +185,10 @@ Texts = Annotated[list[Text], BeforeValidator(listed, json_schema_input_type=str
 Patterns = Annotated[list[Pattern], BeforeValidator(listed, json_schema_input_type=str | list[Pattern])]
 Networks = Annotated[list[Network], BeforeValidator(listed, json_schema_input_type=str | list[Network])]
 Codes = Annotated[list[Code], BeforeValidator(listed, json_schema_input_type=Code | list[Code])]
+_NetworkNumber = Annotated[int, BeforeValidator(_network_number, json_schema_input_type=int | str)]
+NetworkNumbers = Annotated[
+    list[_NetworkNumber], BeforeValidator(numbered, json_schema_input_type=int | str | list[int | str])
+]
 SpfAlls = Annotated[list[SpfAll], BeforeValidator(listed, json_schema_input_type=SpfAll | list[SpfAll])]
 Policies = Annotated[list[Policy], BeforeValidator(listed, json_schema_input_type=Policy | list[Policy])]
 Loose = dict[str, Any]

@@ -23,6 +23,7 @@ from conformance.fleet.scalars import (
     DomainName,
     Level,
     Loose,
+    NetworkNumbers,
     Networks,
     Part,
     Patterns,
@@ -123,6 +124,9 @@ class DomainEntry(Part):
     spf: Spf = Spf()
     dmarc: Dmarc = Dmarc()
     lists: bool = Field(False, description="People write to mailing lists from it.")
+    consoles: dict[Word, Text] = Field(
+        {}, description="Consoles of receivers, by name: the TXT record by which each knows the owner."
+    )
     mta_sts: MtaSts = MtaSts.model_validate({})
     no_mail: bool = Field(False, description="Never sends mail.")
 
@@ -151,6 +155,14 @@ class BlocklistEntry(Part):
         None, description="Answers that say that an address is not meant to send; default: those of well-known lists."
     )
     ignore: Codes = Field([], description="Answers that are of no consequence.")
+
+
+class RoutingEntry(Part):
+    """Who is asked which network announces an address, and which networks may."""
+
+    zone: DomainName | None = Field(None, description="Asked for IPv4 addresses, as origin.asn.cymru.com.")
+    zone6: DomainName | None = Field(None, description="Asked for IPv6 addresses, as origin6.asn.cymru.com.")
+    origins: NetworkNumbers = Field([], description="Autonomous systems that may announce them; none: any.")
 
 
 Blocklists = Annotated[
@@ -189,6 +201,9 @@ class Variables(BaseModel):
     probe: ProbeEntry = ProbeEntry.model_validate({})
     treat_as_public: Networks = Field([], description="Special networks that are public here.")
     dnsbl: Blocklists = Field([], description="DNS lists that may be asked; none: nobody is asked.")
+    routing: RoutingEntry = Field(
+        RoutingEntry.model_validate({}), description="Where routes of its addresses are looked up; no zone: nowhere."
+    )
     dnssec: Literal["resolver", "validate"] | None = Field(
         None, description="Who validates DNS answers: the resolver, or the run itself."
     )
@@ -293,6 +308,7 @@ _MAPPINGS: dict[str, type[Part]] = {
     "streams": StreamEntry,
     "waive": WaiveEntry,
     "dnsbl": BlocklistEntry,
+    "routing": RoutingEntry,
 }
 
 

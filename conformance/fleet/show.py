@@ -78,6 +78,10 @@ def _mta(mta: Mta) -> Iterator[str]:
         yield _line("treat_as_public", ", ".join(mta.treat_as_public), _where(mta, "treat_as_public"))
     if mta.blocklists:
         yield _line("dnsbl", ", ".join(one.zone for one in mta.blocklists), _where(mta, "dnsbl"))
+    if mta.routing:
+        zones = ", ".join(filter(None, (mta.routing.zone, mta.routing.zone6)))
+        origins = "".join(f" AS{number}" for number in mta.routing.origins)
+        yield _line("routing", f"{zones}{':' if origins else ''}{origins}", _where(mta, "routing"))
     if mta.tags:
         yield _line("tags", ", ".join(mta.tags), _where(mta, "tags"))
     for name in _NOT_SHOWN:
@@ -109,6 +113,8 @@ def _domain(domain: Domain) -> Iterator[str]:
     for selector in domain.selectors:
         signing = "" if selector.signing_domain == domain.name else f", d={selector.signing_domain}"
         yield _line("dkim", f"{selector.name}, {selector.state}{signing}", selector.origin)
+    for console, _ in domain.consoles:
+        yield _line("console", console, None)
     wishes = {"spf all": domain.spf_all, "dmarc p": domain.dmarc_p}
     for name, wish in wishes.items():
         if wish:

@@ -40,6 +40,11 @@ def address_label(ip: IPv4Address | IPv6Address) -> str:
     return ip.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
 
 
+def label_of(text: str) -> str:
+    """Return what ``address_label`` does, of an address as text. Raises ValueError for what is none."""
+    return address_label(ipaddress.ip_address(text))
+
+
 def error(code: str) -> str:
     """Say why an answer, an IPv4 address as text, is an error and no listing; empty for a listing.
 
