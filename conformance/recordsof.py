@@ -42,7 +42,7 @@ def records(domain: str, form: str, threshold: str, **given: Any) -> NoReturn:
     wrong seen, but something could not be looked at.
     """
     fleet = read_fleet(given)
-    found = fleet.catalogue.get(domain.lower().rstrip("."))
+    found = fleet.domain(domain)
     if found is None:
         fail(f"{domain} is not a domain of the inventory; see: mailconform list domains")
     with ExitStack() as held:

@@ -32,7 +32,7 @@ def spf(domain: str, **given: Any) -> None:
     from conformance.report.text import clip
 
     fleet = read_fleet(given)
-    found = fleet.catalogue.get(domain.lower().rstrip("."))
+    found = fleet.domain(domain)
     if found is None:
         fail(f"{domain} is not a domain of the inventory; see: mailconform list domains")
     try:

@@ -197,7 +197,8 @@ class DmarcWalk:
     @property
     def absence(self) -> str:
         """What stands along the walk in place of a record, for a sentence. Raises Undetermined."""
-        said = f"{self.own.question} answered {self.own.describe()}"
+        other = ", none of which begins with v=DMARC1" if self.own.found else ""
+        said = f"{self.own.question} answered {self.own.describe()}{other}"
         if len(self.own_records) > 1:
             said = f"{self.own.question} has {len(self.own_records)} records, which discard each other"
         if parents := [name for name in self.below_suffix[1:] if not self.records[name]]:

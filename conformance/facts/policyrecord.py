@@ -52,10 +52,14 @@ class PolicyRecord:
 
     def need_mail(self) -> None:
         """Raise NotApplicable for a domain to which no mail comes, and Undetermined."""
-        if not [name for _, name in self.mx.exchanges if name != "."]:
-            raise NotApplicable(f"{self.mx.name} has no MX record: no mail comes to it")
+        exchanges = self.mx.exchanges
+        if not exchanges:
+            raise NotApplicable(f"{self.mx.name} has no MX record, by which a domain says that it takes mail")
+        if not [name for _, name in exchanges if name != "."]:
+            raise NotApplicable(f"{self.mx.name} has a null MX: it takes no mail")
 
     @property
     def absence(self) -> str:
         """What was answered in place of a record, for a sentence. Raises Undetermined."""
-        return f"{self.answer.question} answered {self.answer.describe()}"
+        other = f", none of which begins with v={self.version};" if self.answer.found else ""
+        return f"{self.answer.question} answered {self.answer.describe()}{other}"

@@ -274,6 +274,10 @@ class Fleet:
         """Domains by name."""
         return {domain.name: domain for domain in self.domains}
 
+    def domain(self, name: str) -> Domain | None:
+        """Return a domain of the catalogue by its name, as people write it; None where it is not there."""
+        return self.catalogue.get(to_ascii(name) or "")
+
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Every declared source address."""
