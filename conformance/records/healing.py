@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from conformance.outcome import NotApplicable, Undetermined
-from conformance.reading import mending
+from conformance.reading import mending, tlsrpt
 from conformance.reading.fields import is_record
 from conformance.reading.mtasts import parse as parse_sts
 from conformance.reading.orgdomain import to_ascii
@@ -107,8 +107,12 @@ def _strict_transport(verdict: Verdict) -> Iterator[Change]:
 def _tls_reporting(verdict: Verdict) -> Iterator[Change]:
     published = verdict.fact("tls_reporting").published
     mended = [text for one in published.records if (text := mending.tlsrpt_mended(one))]
-    if mended:
+    if len(mended) == 1:
         yield Change(published.answer.owner, "TXT", (split(mended[0]),))
+    elif mended:
+        uris = dict.fromkeys(one.uri for text in mended for one in tlsrpt.parse(text).destinations)
+        note = f"of {len(published.records)} that discard each other: reports go where they all say"
+        yield Change(published.answer.owner, "TXT", (split(f"v=TLSRPTv1; rua={','.join(uris)}"),), note=note)
     else:
         yield from as_printed(verdict)
 

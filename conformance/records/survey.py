@@ -188,7 +188,10 @@ def _told(survey: Survey) -> Iterator[Entry]:
         known.setdefault(owner(survey.store, place.key), place)
     told: dict[Key, Entry] = {}
     judged = survey.judged()
+    needless = _needless(survey)
     for key in dict.fromkeys((*known, *survey.sets)):
+        if key in needless:
+            continue
         place = known.get(key) or Place(*key, "asked for by a rule")
         entry = _entry(survey, key, place, judged.get(key, []))
         if place.beside and (place.beside not in told or _found(survey.store, key[0], "AAAA")):
@@ -220,6 +223,23 @@ def _more(survey: Survey) -> Iterator[Place]:
                     yield Place(one.record_name, "TXT", f"consent of {one.uri.host} to take reports", "dmarc")
             except (Undetermined, NotApplicable):
                 continue
+
+
+def _needless(survey: Survey) -> set[Key]:
+    """Return the consents of destinations that no report goes to any more, as it is proposed."""
+    named = [_consents(verdicts) for verdicts in (survey.before, survey.after)]
+    return {owner(survey.store, key) for key in named[0] - named[1]}
+
+
+def _consents(verdicts: Sequence[Verdict]) -> set[Key]:
+    found: set[Key] = set()
+    for verdict in verdicts:
+        if verdict.check.id == "dmarc.rua-external":
+            try:
+                found |= {(canonical(one.record_name), "TXT") for one in verdict.fact("dmarc_reports").foreign}
+            except (Undetermined, NotApplicable):
+                continue
+    return found
 
 
 def _found(store: Store, name: str, rdtype: str) -> bool:

@@ -136,6 +136,16 @@ CASES = (
     Case("no-sts", {"_mta-sts TXT": (), "mta-sts A": ()}, {"_mta-sts TXT": "missing", "mta-sts A": "missing"}),
     Case("two-sts", {"_mta-sts TXT": ('"v=STSv1; id=1"', '"v=STSv1; id=2"')}, {"_mta-sts TXT": "wrong: v=STSv1; id=2"}),
     Case("no-tlsrpt", {"_smtp._tls TXT": ()}, {"_smtp._tls TXT": "missing: v=TLSRPTv1; rua=mailto:tls-reports@{name}"}),
+    Case(
+        "two-tlsrpt",
+        {"_smtp._tls TXT": ('"v=TLSRPTv1; rua=mailto:t@{name}"', '"v=TLSRPTv1; rua=mailto:t@{name},mailto:u@{name}"')},
+        {"_smtp._tls TXT": "wrong: v=TLSRPTv1; rua=mailto:t@{name},mailto:u@{name}"},
+    ),
+    Case(
+        "reports-to-nobody",
+        {"_dmarc TXT": ('"v=DMARC1; p=reject; rua=mailto:d@{name},mailto:d@gone.example.net"',)},
+        {"_dmarc TXT": "wrong: v=DMARC1; p=reject; rua=mailto:d@{name}"},
+    ),
     Case("no-mx", {"@ MX": ()}, {" MX": "missing", "_dmarc TXT": "wrong", "_smtp._tls TXT": "wrong"}),
     Case("host-in-it", {"@ MX": ("10 mail",), "mail A": ("203.0.113.1",)}, {}),
     Case("alias-mx", {"@ MX": ("10 mail",), "mail CNAME": ("mx.example.net.",)}, {" MX": "wrong: 10 mx.example.net"}),
