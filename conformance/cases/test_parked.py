@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from conformance.facts.spf import SpfRecords
     from conformance.reading.message import Message
 
+_ELSE = "else let records of its own stand in place of the CNAME at"
+
+
+def _publish(name: str, owner: str, text: str) -> str:
+    """Return what to publish for a name; where a CNAME leads on, mail of others may hang on what stands there."""
+    if name == owner:
+        return remedy.publish(name, text)
+    return f"Only if nothing that sends mail uses {owner}: {owner}. IN TXT {remedy.txt_data(text)}; {_ELSE} {name}"
+
 
 @check(
     "MS-ts: must",
@@ -33,7 +42,7 @@ def test_parked_spf(parked_spf: SpfRecords) -> None:
     Forgers prefer domains that nobody looks after.
     """
     root = parked_spf.at_domain
-    fix = remedy.publish_at(root.name, root.owner, "v=spf1 -all")
+    fix = _publish(root.name, root.owner, "v=spf1 -all")
     assert not root.absence, seen(root.absence, fix=fix)
     terms = [text.lower().split()[1:] for text in root.texts]
     assert terms == [["-all"]], seen(
@@ -55,7 +64,7 @@ def test_parked_dmarc(parked_dmarc: DmarcWalk) -> None:
     No mail in its name is genuine, so that nothing is lost.
     """
     own = parked_dmarc.own
-    fix = remedy.publish_at(f"_dmarc.{parked_dmarc.domain.name}", own.owner, "v=DMARC1; p=reject")
+    fix = _publish(own.name, own.owner, "v=DMARC1; p=reject")
     assert parked_dmarc.own_source is not None, seen(parked_dmarc.absence, fix=fix)
     source = parked_dmarc.applied
     assert parked_dmarc.mildened == "reject", seen(
@@ -73,7 +82,7 @@ def test_parked_dmarc(parked_dmarc: DmarcWalk) -> None:
     weaker = {name: value for name, value in mild.items() if value not in (None, "reject")}
     assert not weaker, seen(
         f"the record of {source.domain} says {listed(f'{name}={value}' for name, value in weaker.items())}",
-        fix=remedy.publish(own.owner, remedy.dmarc_with(source.record.text, **dict.fromkeys(weaker))),
+        fix=_publish(own.name, own.owner, remedy.dmarc_with(source.record.text, **dict.fromkeys(weaker))),
     )
 
 
@@ -92,14 +101,15 @@ def test_parked_null_mx(parked_mail: MailDomains) -> None:
     exchanges = one.mx.exchanges
     null = [preference for preference, target in exchanges if target == "."]
     shown = listed(f"{preference} {target}" for preference, target in exchanges)
-    only = f"{one.mx.owner}. IN MX 0 . as its only MX record"
-    fix = f"Publish: {only}"
+    fix = f"Publish: {one.name}. IN MX 0 . as its only MX record"
     if one.mx.aliases:
-        fix = f"Let the CNAME at {one.name} lead to a domain that takes no mail, or {only}"
+        fix = (
+            f"Only if {one.mx.owner} takes no mail: {one.mx.owner}. IN MX 0 . as its only MX record; {_ELSE} {one.name}"
+        )
     assert not null or exchanges == ((0, "."),), seen(f"a null MX is 0 . and stands alone; seen: {shown}", fix=fix)
     assert null or not exchanges, seen(
         f"the domain takes mail: MX {shown}",
-        fix=f"Only if {one.name} shall take no mail either: {fix.removeprefix('Publish: ')}",
+        fix=f"Only if {one.name} shall take no mail either: {fix.removeprefix('Publish: ').removeprefix('Only ')}",
         at_most="info",
     )
     assert null or not one.forward.resolves, seen(

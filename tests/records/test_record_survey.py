@@ -38,6 +38,7 @@ HOST = f"""
 mx A 203.0.113.1
 mx TXT "v=spf1 a -all"
 reports MX 10 mx
+_dmarc TXT "v=DMARC1; p=none"
 key TXT "v=DKIM1; k=ed25519; t=s; p={KEY}"
 """
 
@@ -168,6 +169,19 @@ CASES = (
             "_dmarc TXT": "missing: v=DMARC1; p=reject",
             "*._domainkey TXT": "missing: v=DKIM1; p=",
         },
+        {"no_mail": True},
+    ),
+    Case(
+        "parked-shared",
+        {
+            "@ MX": (),
+            "@ TXT": ('"v=spf1 -all"',),
+            "*._domainkey TXT": ('"v=DKIM1; p="',),
+            "s._domainkey TXT": (),
+            "_dmarc TXT": (),
+            "_dmarc CNAME": ("_dmarc.example.net.",),
+        },
+        {"_dmarc.example.net TXT": "wrong"},
         {"no_mail": True},
     ),
     Case(
