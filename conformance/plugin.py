@@ -32,7 +32,6 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def _begin(config: pytest.Config) -> int | None:
-    from conformance.facts.snapshot import SnapshotError
     from conformance.fleet.errors import InventoryError
     from conformance.options import UsageError
     from conformance.report.text import printable
@@ -43,7 +42,7 @@ def _begin(config: pytest.Config) -> int | None:
     except InventoryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    except (UsageError, SnapshotError) as error:
+    except UsageError as error:
         sys.stderr.write("".join(f"{printable(line, 2000)}\n" for line in str(error).splitlines()))
         return 4
     except KeyboardInterrupt:

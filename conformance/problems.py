@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from conformance import gate, notify, policy, probing, shard
 from conformance.catalogue import checks
 from conformance.facts.gather import parse_server
+from conformance.facts.snapshot import SnapshotError, load
 from conformance.facts.trials import TRIALS
 from conformance.fleet.model import Fleet, Mta
 from conformance.options import Settings, duration
@@ -43,6 +44,11 @@ def asked_problems(settings: Settings, fleet: Fleet) -> Iterator[str]:
         for name in settings[option]:
             if not any(fnmatchcase(check, name) for check in checks()):
                 yield f"{where[option]}: no rule matches {name!r}{_meant(name)}"
+    if settings["replay"]:
+        try:
+            load(settings["replay"])
+        except SnapshotError as error:
+            yield str(error)
     yield from gate.problems(settings)
     yield from shard.problems(settings)
     yield from proposed_problems(settings)

@@ -144,13 +144,11 @@ class Run:
         return tuple(dict.fromkeys(named))
 
     def validate(self) -> None:
-        """Check before anything starts what would only come up later. Raises UsageError and SnapshotError."""
+        """Check before anything starts what would only come up later. Raises UsageError."""
         problems = dict.fromkeys(asked_problems(self.settings, self.fleet))
         if problems:
             raise UsageError("\n".join(problems))
         self.notes += probing.hints(self.settings, self.fleet)
-        if self.settings["replay"]:
-            load(self.settings["replay"])
 
     @property
     def keeps_history(self) -> bool:

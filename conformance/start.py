@@ -1,8 +1,11 @@
-"""How a run begins: its settings, its fleet, and the lab if the fleet is one."""
+"""How a run begins: its settings, its fleet, and the lab if the fleet is one.
+
+Light until waivers and inventory are found right: what is wrong with them is told before all that gathers and tells is
+loaded.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import signal
@@ -11,18 +14,18 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.config.findpaths import load_config_dict_from_file
 
-from conformance import gate, policy
-from conformance.fleet import waivers
-from conformance.fleet.errors import USAGE, InventoryError, by_place
-from conformance.fleet.model import Fleet, Mta
+from conformance import policy
+from conformance.declared import declared
+from conformance.fleet.model import Fleet
 from conformance.options import Settings, UsageError, duration, settle, unknown
-from conformance.problems import split
-from conformance.proposed import overlays
-from conformance.run import Run
+
+if TYPE_CHECKING:
+    from conformance.run import Run
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 LAB = "embedded"
@@ -45,19 +48,21 @@ def _ini_keys(config: pytest.Config) -> Iterable[str]:
 def begin(config: pytest.Config) -> Run:
     """Read settings and fleet, and enter the lab if the fleet is one.
 
-    Raises UsageError, InventoryError and SnapshotError.
+    Raises UsageError and InventoryError.
     """
     if not __debug__:
         raise UsageError("Python runs with -O or PYTHONOPTIMIZE, which takes the checks out: run without it")
     if (given := getattr(config, "workerinput", None)) is not None:
-        shared = Path(given["mailconform_shared"])
-        # The file is our own, in a folder that only this user can read.
-        settled, fleet, weighed = pickle.loads((shared / "run").read_bytes())  # noqa: S301
-        return Run(settled, fleet, weighed, given["workerid"], shared)
+        return _of_worker(given["workerid"], Path(given["mailconform_shared"]))
     with ExitStack() as held:
         held.callback(terminate_like_interrupt())
         chosen = settings(config)
-        run = Run(chosen, *declared(chosen))
+        fleet, weighed = declared(chosen)
+
+        from conformance import gate
+        from conformance.run import Run
+
+        run = Run(chosen, fleet, weighed)
         run.notes += unknown(_ini_keys(config))
         if policy.CLOCK in os.environ:
             run.notes.append(f"waivers are judged as of {run.policy.today}, which {policy.CLOCK} says is today")
@@ -71,6 +76,15 @@ def begin(config: pytest.Config) -> Run:
                 held.callback(end_after(duration(chosen["budget"]), run))
         run.held.push(held.pop_all())
     return run
+
+
+def _of_worker(name: str, shared: Path) -> Run:
+    """Return the run of a worker of pytest-xdist, which judges what the controller has settled."""
+    from conformance.run import Run
+
+    # The file is our own, in a folder that only this user can read.
+    settled, fleet, weighed = pickle.loads((shared / "run").read_bytes())  # noqa: S301
+    return Run(settled, fleet, weighed, name, shared)
 
 
 def terminate_like_interrupt() -> Callable[[], object]:
@@ -138,50 +152,6 @@ def hand_over(run: Run) -> str:
     return str(run.shared)
 
 
-def declared(chosen: Settings) -> tuple[Fleet, policy.Policy]:
-    """Read waivers and inventory. Raises UsageError, and InventoryError with all that is wrong with both."""
-    day = policy.today()
-    found, wrong = waivers.load(chosen["waivers"], policy.rules(), day)
-    try:
-        fleet = read_fleet(chosen, waivers.patterns(found))
-        weighed = policy.build(day, found, fleet, limited=bool(chosen["limit"]))
-    except InventoryError as error:
-        every = sorted([*wrong, *error.problems], key=by_place)
-        raise InventoryError(dict.fromkeys(every), USAGE if wrong else error.exit_code) from None
-    if wrong:
-        raise InventoryError(dict.fromkeys(sorted(wrong, key=by_place)))
-    return fleet, weighed
-
-
-def read_fleet(chosen: Settings, patterns: tuple[str, ...] = ()) -> Fleet:
-    """Read the inventory. Raises UsageError and InventoryError."""
-    from conformance.fleet.ansible import load
-
-    if not chosen["inventory"]:
-        raise UsageError("no inventory: name one with --inventory PATH, MAILCONFORM_INVENTORY or mailconform_inventory")
-    fleet = load(
-        chosen["inventory"],
-        limit=chosen["limit"],
-        patterns=patterns,
-        vault_password_file=chosen["vault-password-file"],
-        secrets=not chosen["no-secrets"],
-        ansible_python=chosen["ansible-python"],
-    )
-    return _with_options(fleet, chosen)
-
-
-def _with_options(fleet: Fleet, chosen: Settings) -> Fleet:
-    """Let a time-out given for this run win over those of the inventory."""
-    if "smtp-timeout" not in chosen.given:
-        return fleet
-
-    def without(mta: Mta) -> Mta:
-        listeners = tuple(dataclasses.replace(one, timeout=None) for one in mta.listeners)
-        return dataclasses.replace(mta, listeners=listeners)
-
-    return dataclasses.replace(fleet, mtas=tuple(without(mta) for mta in fleet.mtas))
-
-
 def enter_lab(fleet: Fleet, settings: Settings, held: ExitStack, notes: list[str]) -> Settings:
     """Start the embedded lab around this process, or fall back to the facts shipped with it.
 
@@ -189,6 +159,8 @@ def enter_lab(fleet: Fleet, settings: Settings, held: ExitStack, notes: list[str
     """
     from conformance.lab import runtime
     from conformance.lab.namespace import NamespaceError
+    from conformance.problems import split
+    from conformance.proposed import overlays
 
     folder = Path(runtime.__file__).parent
     if fleet.lab != LAB:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ def load(
     secrets: bool = True,
     ansible_python: str | None = None,
     timeout: float = TIMEOUT,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Fleet:
     """Return the fleet that some inventory sources declare; ``limit`` is a pattern of Ansible's, or ``@FILE``.
 
     ``patterns`` are further ones: the fleet says which hosts of the whole inventory each matches.
     ``secrets`` false reads what is not encrypted. ``ansible_python`` is an interpreter with another ansible-core (2.17
-    or later). ``timeout`` is in seconds. Raises InventoryError with everything that is wrong.
+    or later). ``timeout`` is in seconds. ``meanwhile`` is called while Ansible reads. Raises InventoryError
+    with everything that is wrong.
     """
     _refuse(_not_there(sources, limit, vault_password_file if secrets else None))
     request = {
@@ -52,7 +54,7 @@ def load(
         "vault_password_file": vault_password_file,
         "secrets": secrets,
     }
-    answer = _answer(ansible_python or sys.executable, request, timeout)
+    answer = _answer(ansible_python or sys.executable, request, timeout, meanwhile)
     warnings = [_warning(text, where) for text, where in answer["warnings"] if not _FAILED.match(text)]
     if "failed" in answer:
         _refuse(_locked(answer, vault_password_file) or _unread(answer, sources))
@@ -88,9 +90,11 @@ def _not_there(sources: Sequence[str], limit: str | None, password_file: str | N
     return [Problem(text, Origin(path), f"looked from {Path.cwd()}") for path, text in missing]
 
 
-def _answer(python: str, request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+def _answer(
+    python: str, request: Mapping[str, Any], timeout: float, meanwhile: Callable[[], object] | None
+) -> dict[str, Any]:
     try:
-        return ask([python, "-I", str(_HELPER)], request, timeout)
+        return ask([python, "-I", str(_HELPER)], request, timeout, meanwhile)
     except OSError as error:
         problem = Problem(f"{python} cannot be started: {error.strerror}", hint="--ansible-python PATH")
     except HelperFailed as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from conformance.fleet.model import Mta
-from conformance.fleet.reader import Reader
-from conformance.fleet.values import Host
-from conformance.fleet.waive import WaiveEntry
 from conformance.reading.waivers import Waiver
+
+if TYPE_CHECKING:
+    from conformance.fleet.reader import Reader
+    from conformance.fleet.values import Host
+    from conformance.fleet.waive import WaiveEntry
 
 VARIABLE = "mailconform_waive"
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,13 @@ class HelperFailed(Exception):
         self.last = last or {}
 
 
-def ask(command: Sequence[str], request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+def ask(
+    command: Sequence[str], request: Mapping[str, Any], timeout: float, meanwhile: Callable[[], object] | None = None
+) -> dict[str, Any]:
     """Start a command with a JSON request as last argument and return the last JSON line of its answer.
 
-    ``timeout`` is in seconds. Raises HelperFailed; OSError when the command cannot be started.
+    ``timeout`` is in seconds. ``meanwhile`` is called once the command runs, before its answer is waited for. Raises
+    HelperFailed; OSError when the command cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="mailconform-") as folder, contextlib.ExitStack() as stack:
         answers, out = _pipe(stack)
@@ -47,7 +50,10 @@ def ask(command: Sequence[str], request: Mapping[str, Any], timeout: float) -> d
         stack.callback(_end, process)
         out.close()
         lifeline.close()
-        text = _read(answers, time.monotonic() + timeout, timeout)
+        deadline = time.monotonic() + timeout
+        if meanwhile is not None:
+            meanwhile()
+        text = _read(answers, deadline, timeout)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(LONGEST_GOODBYE)
         lines = text.splitlines()

@@ -83,8 +83,8 @@ mailconform_helo: "{{{{ inventory_hostname }}}}.example.net"
     )
     answers: list[dict[str, Any]] = []
 
-    def listen(command: Sequence[str], request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        answers.append(ask(command, request, timeout))
+    def listen(command: Sequence[str], request: Mapping[str, Any], *more: Any) -> dict[str, Any]:
+        answers.append(ask(command, request, *more))
         return answers[-1]
 
     monkeypatch.setattr(ansible, "ask", listen)

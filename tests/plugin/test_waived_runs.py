@@ -198,13 +198,13 @@ def test_all_that_is_wrong_is_said_at_once(inside: Inside, tmp_path: Path, hosts
     path = waivers(tmp_path, *(row for row, _ in WRONG))
     ran = inside(hosts, f"--waivers={path}", "--waivers=none.yml", *QUIET)
     for number, (_, text) in enumerate(WRONG, 2):
-        assert f"{path}:{number}: {text.partition(': ')[2]}" in ran.err
+        by_itself = "matches no host" not in text
+        assert (f"{path}:{number}: {text.partition(': ')[2]}" in ran.err) == by_itself
     assert "none.yml: cannot be read: No such file or directory" in ran.err
     bad = fleet.inventory(tmp_path / "bad.yml", fleet.numbered(1, helo=""))
     both = inside(bad, f"--waivers={path}", *QUIET)
-    assert both.status == 4
-    assert "bad.yml:" in both.err
-    assert f"{path}:2: there is no rule" in both.err
+    assert (both.status, f"{path}:2: there is no rule" in both.err) == (4, True)
+    assert "bad.yml:" not in both.err
     nothing = fleet.inventory(tmp_path / "nothing.yml", fleet.numbered(1, enabled=False))
     assert inside(nothing, *QUIET).status == 5
     empty = inside(nothing, f"--waivers={path}", *QUIET)
