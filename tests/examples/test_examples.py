@@ -155,9 +155,31 @@ def test_systemd_finds_nothing_wrong_with_the_units(units: list[Path], tmp_path:
     assert "mailconform" not in said
 
 
-def test_the_service_is_hardened(units: list[Path]) -> None:
-    # 15 stands for an exposure of 1.5 of 10.
-    systemd_analyze("security", "--offline=yes", "--threshold=15", units[0])
+OPEN = {
+    # They talk to the network, and to a mailer on this machine; STARTTLS needs memory that is written and run.
+    "PrivateNetwork=", "IPAddressDeny=", "RestrictAddressFamilies=~AF_(INET|INET6)", "RestrictAddressFamilies=~AF_UNIX",
+    "MemoryDenyWriteExecute=",
+    # The file system is seen, and not written.
+    "RootDirectory=/RootImage=", "PrivateMounts=", "DeviceAllow=",
+}  # fmt: skip
+"""What units do not close, as systemd calls it."""
+
+
+@pytest.mark.parametrize(
+    ("unit", "opened"),
+    [
+        (EXAMPLES / "systemd" / "mailconform.service", {"UMask="}),
+        (ROOT / "docs" / "receiver" / "mailconform-receiver.service", set()),
+    ],
+    ids=["nightly", "receiver"],
+)
+def test_services_are_closed_but_for_what_they_need(tmp_path: Path, unit: Path, opened: set[str]) -> None:
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text())
+    assessed = json.loads(systemd_analyze("security", "--offline=yes", "--json=short", copy))
+    not_set = {one["name"] for one in assessed if one["set"] is False and one["exposure"]}
+    assert not_set <= OPEN | opened
+    assert {"MemoryMax=2G", "SystemCallErrorNumber=EPERM"} <= set(unit.read_text().splitlines())
 
 
 def test_the_timer_knows_when() -> None:
@@ -239,6 +261,9 @@ def test_the_job_of_gitlab_does_what_it_says(repository: Repository) -> None:
     shard, whole, dns = (jobs[f"mail-conformance{name}"] for name in ("-shard", "", "-dns"))
     before = jobs[".mailconform"]["before_script"]
     allowed = shard["allow_failure"]["exit_codes"]
+    # Broken, nothing to check, undetermined: what the whole may still say otherwise, and nothing else.
+    assert sorted(allowed) == [1, 5, 6]
+    assert whole["allow_failure"]["exit_codes"] == [6]
     for number in range(1, shard["parallel"] + 1):
         own = {"CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": str(shard["parallel"])}
         steps([*before, *shard["script"]], top, environ | own, 0, *allowed)

@@ -193,6 +193,7 @@ async def look(systemctl: Callable[..., str], held: Path, remote: Remote) -> dic
         for end in (MAIN, SPARE, ADDRESSES[-1]):
             await asyncio.to_thread(deliver, (end, 25), [address], end)
         seen["process"] = process(held)
+        seen["mounts"] = mounts(held)
         systemctl("kill", "--signal=KILL", "--kill-whom=main", UNIT)
         await asyncio.to_thread(until, lambda: shown(systemctl, "NRestarts") == "1")
         await asyncio.to_thread(deliver, (MAIN, 25), [address], "again")
@@ -202,10 +203,20 @@ async def look(systemctl: Callable[..., str], held: Path, remote: Remote) -> dic
     return seen
 
 
+def of_process(held: Path, name: str) -> list[str]:
+    """Return the lines of a file that the kernel has of the service's process."""
+    (number,) = next(held.rglob(f"{UNIT}/cgroup.procs")).read_text().split()
+    return Path(f"/proc/{number}/{name}").read_text().splitlines()
+
+
+def mounts(held: Path) -> dict[str, list[str]]:
+    """Return the options of each mount that the service's process sees."""
+    return {words[1]: words[3].split(",") for words in map(str.split, of_process(held, "mounts"))}
+
+
 def process(held: Path) -> dict[str, str]:
     """Return what the kernel says of the service's process."""
-    (number,) = next(held.rglob(f"{UNIT}/cgroup.procs")).read_text().split()
-    lines = Path(f"/proc/{number}/status").read_text().splitlines()
+    lines = of_process(held, "status")
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

@@ -31,3 +31,5 @@ def test_the_shipped_units_serve_unprivileged_and_come_back_when_killed() -> Non
     assert re.fullmatch(r"(6[1-5]\d{3})(\t\1){3}", process["Uid"]), "a user of DynamicUser="
     assert int(process["CapEff"], 16) == int(process["CapBnd"], 16) == 0
     assert (process["NoNewPrivs"], process["Seccomp"]) == ("1", "2")
+    assert "ro" in seen["mounts"]["/"], "ProtectSystem=strict"
+    assert "rw" in seen["mounts"]["/var/lib/private/mailconform-receiver"]
