@@ -179,7 +179,9 @@ def test_services_are_closed_but_for_what_they_need(tmp_path: Path, unit: Path, 
     assessed = json.loads(systemd_analyze("security", "--offline=yes", "--json=short", copy))
     not_set = {one["name"] for one in assessed if one["set"] is False and one["exposure"]}
     assert not_set <= OPEN | opened
-    assert {"MemoryMax=2G", "SystemCallErrorNumber=EPERM"} <= set(unit.read_text().splitlines())
+    # What is not assessed, and what DynamicUser= implies as long as it is there.
+    told = {"MemoryMax=2G", "SystemCallErrorNumber=EPERM", "ProtectSystem=strict", "NoNewPrivileges=yes"}
+    assert told <= set(unit.read_text().splitlines())
 
 
 def test_the_timer_knows_when() -> None:

@@ -33,6 +33,13 @@ def test_the_last_line_of_the_pipe_is_the_answer() -> None:
     assert answer == {"warnings": [], "got": "\udc80ü"}
 
 
+def test_what_is_done_meanwhile_is_done_while_the_process_runs() -> None:
+    done = []
+    code = "os.write(request['out'], json.dumps({'warnings': [], 'much': 'x' * 1_000_000}).encode() + b'\\n')"
+    answer = ask([sys.executable, "-I", "-c", ANSWER + code], {}, 20.0, lambda: done.append("done"))
+    assert (done, len(answer["much"])) == (["done"], 1_000_000)
+
+
 def test_a_process_without_an_answer_is_told_by_its_last_words() -> None:
     with pytest.raises(HelperFailed, match=r"^ValueError: no idea$"):
         child("raise ValueError('no idea')")
