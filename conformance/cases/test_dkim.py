@@ -36,6 +36,12 @@ def _by_alias(dkim_key: KeyRecord) -> str | None:
     return ALIAS.format(name=answer.name, owner=answer.owner) if answer.aliases else None
 
 
+def _at_owner(dkim_key: KeyRecord, change: str) -> str | None:
+    """Return where a change is to be made if that is behind an alias, mostly a provider's; None for the name itself."""
+    answer = dkim_key.answer
+    return f"{change} at {answer.owner}, where the CNAME at {answer.name} leads." if answer.aliases else None
+
+
 @check(
     "RFC6376 3.6.2.2: must",
     fix="Keep one TXT record at {selector.record_name}",
@@ -47,7 +53,8 @@ def test_dkim_key_single(dkim_key: KeyRecord) -> None:
     """
     assert len(dkim_key.expected) < 2, seen(
         f"{dkim_key.answer.question} has {len(dkim_key.texts)} records: "
-        f"{listed((quoted(text, 60) for text in dkim_key.texts), joint=' and ')}"
+        f"{listed((quoted(text, 60) for text in dkim_key.texts), joint=' and ')}",
+        fix=_at_owner(dkim_key, "Keep one TXT record"),
     )
 
 
@@ -76,7 +83,7 @@ def test_dkim_key_not_revoked(dkim_key: KeyRecord) -> None:
 
     An empty p= says that whatever is signed with this selector is not to be believed.
     """
-    assert not dkim_key.key.revoked, seen(f"p= is empty in {quoted(dkim_key.texts[0])}")
+    assert not dkim_key.key.revoked, seen(f"p= is empty in {quoted(dkim_key.texts[0])}", fix=_by_alias(dkim_key))
 
 
 @check(
@@ -149,7 +156,8 @@ def test_dkim_key_not_test(dkim_key: KeyRecord) -> None:
 
     With t=y verifiers treat signed mail as if it were not signed.
     """
-    assert not dkim_key.key.testing, seen(f"t={':'.join(dkim_key.key.flags)}")
+    key = dkim_key.valid
+    assert not key.testing, seen(f"t={':'.join(key.flags)}", fix=_at_owner(dkim_key, "Remove y from t="))
 
 
 @check(
@@ -161,7 +169,10 @@ def test_dkim_key_hash(dkim_key: KeyRecord) -> None:
 
     Signers use no other hash any more; a key for sha1 alone makes all of them fail.
     """
-    assert dkim_key.key.allows_hash("sha256"), seen(f"h={':'.join(dkim_key.key.hashes)}")
+    key = dkim_key.valid
+    assert key.allows_hash("sha256"), seen(
+        f"h={':'.join(key.hashes)}", fix=_at_owner(dkim_key, "Remove h=, or let it name sha256,")
+    )
 
 
 @check(
@@ -173,7 +184,10 @@ def test_dkim_key_service(dkim_key: KeyRecord) -> None:
 
     A key for another service, as TLS reports, verifies no message.
     """
-    assert dkim_key.key.serves("email"), seen(f"s={':'.join(dkim_key.key.services)}")
+    key = dkim_key.valid
+    assert key.serves("email"), seen(
+        f"s={':'.join(key.services)}", fix=_at_owner(dkim_key, "Remove s=, or let it name email,")
+    )
 
 
 @check(

@@ -65,6 +65,14 @@ class KeyRecord:
         return key
 
     @property
+    def valid(self) -> Key:
+        """The key, of which may be asked what it admits. Raises as ``key``, and NotApplicable for a revoked one."""
+        key = self.key
+        if key.revoked:
+            raise NotApplicable("the key is revoked, see dkim.key-not-revoked")
+        return key
+
+    @property
     def unfit(self) -> str:
         """Why no verifier takes the record for mail with rsa-sha256; empty where all do. Raises Undetermined."""
         texts = self.texts
@@ -95,10 +103,8 @@ class KeyRecord:
     @property
     def rsa_bits(self) -> int:
         """Size of an RSA key. Raises as ``key``, and NotApplicable for a key without such a size."""
-        key = self.key
-        if key.bits is None:
-            raise NotApplicable("the key is revoked, see dkim.key-not-revoked")
-        if key.key_type != "rsa":
+        key = self.valid
+        if key.bits is None or key.key_type != "rsa":
             raise NotApplicable(f"the key is of type {key.key_type}, whose size is fixed")
         return key.bits
 

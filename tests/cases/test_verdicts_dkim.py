@@ -78,6 +78,22 @@ def test_an_alias_to_a_provider_is_as_good() -> None:
     assert findings(zone) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("key_not_test", lambda: [f"t=y; p={key(2048)}"]),
+        ("key_hash", lambda: [f"h=sha1; p={key(2048)}"]),
+        ("key_service", lambda: [f"s=tlsrpt; p={key(2048)}"]),
+        ("key_single", lambda: [f"p={key(2048)}", "old notes"]),
+        ("key_not_revoked", lambda: ["v=DKIM1; p="]),
+    ],
+)
+def test_a_record_behind_an_alias_is_to_be_changed_where_it_stands(name: str, texts: Any) -> None:
+    zone = {NAME: "-> s1.provider.example.net", "s1.provider.example.net TXT": texts()}
+    assert "s1.provider.example.net, where" in (judged(name, zone).fix or "")
+    assert judged(name, texts()).fix is None
+
+
 @pytest.mark.parametrize("state", ["signing", "published", "retired"])
 def test_a_silent_server_is_undetermined(state: str) -> None:
     outcomes = said({NAME: None}, state)
@@ -96,6 +112,7 @@ def test_a_silent_server_is_undetermined(state: str) -> None:
         (lambda: [f"v=DKIM1; p={key(2048)[:200]}"], ["key_syntax"]),
         (lambda: [f"k=dsa; p={key(2048)}"], ["key_syntax"]),
         (lambda: ["v=DKIM1; p="], ["key_not_revoked"]),
+        (lambda: ["v=DKIM1; t=y; h=sha1; s=tlsrpt; p="], ["key_not_revoked"]),
         (lambda: [f"p={key(1024)}"], ["key_2048"]),
         (lambda: [f"p={long_key()}"], ["key_4096max"]),
         (lambda: [f"t=y:s; p={key(2048)}"], ["key_not_test"]),
