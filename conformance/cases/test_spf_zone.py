@@ -37,6 +37,8 @@ def test_spf_txt_type(spf_owners: tuple[Owner, ...]) -> None:
         "; ".join(f"{one.typed.question} answered {quoted(one.copies[0])} beside the TXT record" for one in left),
         at_most="info",
     )
+    if hidden := findings(spf_owners, lambda owner: owner.hidden):
+        raise NotApplicable("; ".join(hidden))
 
 
 @check(

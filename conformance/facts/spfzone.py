@@ -44,8 +44,22 @@ class Owner:
 
     @property
     def copies(self) -> tuple[str, ...]:
-        """Records of type SPF. Raises Undetermined."""
+        """Records of type SPF, as far as anybody needs to know. Raises Undetermined."""
+        if self.hidden:
+            return ()
         return tuple(text for text in self.typed.joined if spf.is_spf(text))
+
+    @property
+    def hidden(self) -> str:
+        """Why copies beside a TXT record are not known, for a sentence; empty where they are. Raises Undetermined.
+
+        Some servers refuse the type, which is obsolete.
+        """
+        if not self.node.texts or self.typed.status is not Status.UNDETERMINED:
+            return ""
+        return (
+            f"{self.typed.question} answered {self.typed.describe()}; with a TXT record there nobody asks for that type"
+        )
 
     @property
     def conflict(self) -> str:

@@ -148,6 +148,17 @@ def test_a_copy_of_type_spf_is_only_mentioned() -> None:
     assert (found.said, found.at_most) == (FINDING, "info")
 
 
+def test_a_server_that_refuses_the_type_leaves_nothing_open_but_where_the_record_may_stand_there() -> None:
+    beside = judged("txt_type", at(GOOD) | {"example.com SPF": None})
+    assert beside == Verdict(NOT_APPLICABLE, beside.text)
+    assert "example.com SPF answered SERVFAIL" in beside.text
+    assert judged("txt_type", at("some text") | {"example.com SPF": None}).said == UNDETERMINED
+    bounces = at(GOOD) | {"bounce.example.com TXT": [GOOD], "bounce.example.com SPF": None}
+    assert judged("txt_type", bounces, envelope="bounce.example.com").said == NOT_APPLICABLE
+    copied = bounces | {"example.com SPF": [(GOOD,)]}
+    assert judged("txt_type", copied, envelope="bounce.example.com").said == FINDING
+
+
 def test_without_exp_there_is_nothing_to_judge() -> None:
     with pytest.raises(NotApplicable):
         built(spfzone.spf_explanations, at(GOOD), spf.DomainSenders(domain(), ()))
