@@ -9,7 +9,8 @@ import pytest
 
 from conformance.facts.gather import Gathered
 from conformance.facts.spfzone import Explanation, HostRecords, Owner, Reliances
-from conformance.fleet.model import Domain, Fleet
+from conformance.fleet.model import Address, Domain, Fleet
+from conformance.reading.orgdomain import to_ascii
 
 
 @pytest.fixture
@@ -43,3 +44,22 @@ def public_networks(fleet: Fleet, domain: Domain) -> tuple[IPv4Network | IPv6Net
         network for name in domain.hosts if name in fleet.by_name for network in fleet.by_name[name].treat_as_public
     )
     return tuple(ip_network(network) for network in dict.fromkeys(declared))
+
+
+@pytest.fixture(scope="session")
+def speakers_by_name(fleet: Fleet) -> dict[str, dict[str, None]]:
+    """What authorises, by each name that hosts greet with, the addresses that greet with it or send for it."""
+    found: dict[str, dict[str, None]] = {}
+    for address in fleet.addresses:
+        found.setdefault(to_ascii(address.helo) or "", {})[address.spf_mechanism] = None
+    for domain in fleet.sending_domains:
+        for name in found.keys() & {domain.name, domain.mail_from}:
+            hosts = [fleet.by_name[host] for host in domain.hosts if host in fleet.by_name]
+            found[name].update((address.spf_mechanism, None) for host in hosts for address in host.addresses)
+    return found
+
+
+@pytest.fixture
+def speakers(speakers_by_name: dict[str, dict[str, None]], address: Address) -> tuple[str, ...]:
+    """SPF mechanisms of all addresses that a record of the address's HELO name has to authorise: its own among them."""
+    return tuple(dict.fromkeys((*speakers_by_name.get(to_ascii(address.helo) or "", ()), address.spf_mechanism)))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.facts.spf import SpfPaths, SpfRecords
     from conformance.facts.spfcheck import SpfResult
     from conformance.facts.spfzone import Explanation, HostRecords, Owner, Reliances
+    from conformance.fleet.model import Fleet
 
 MOST_OCTETS = 512
 MOST_SECONDS = 20
@@ -75,14 +76,20 @@ def test_spf_no_dangling(spf_reliances: Reliances) -> None:
     "RFC7208 10.1.2: info",
     fix='Publish: {address.helo}. IN TXT "v=spf1 {address.spf_mechanism} -all"',
 )
-def test_spf_host_record(spf_helo: SpfResult, helo: HeloName) -> None:
+def test_spf_host_record(spf_helo: SpfResult, helo: HeloName, speakers: tuple[str, ...], fleet: Fleet) -> None:
     """The name that a host greets with has an SPF record of its own.
 
     Without one anybody can greet with that name, and bounces have nothing that speaks for them.
     """
     if not helo.forward.exists:
         raise NotApplicable(f"{helo.name} does not exist, see helo.exists")
-    assert spf_helo.known().result != "none", seen(f"{spf_helo.helo} has no SPF record")
+    says = spf_helo.known()
+    if says.result == "none" and says.helo.lower() in fleet.sending_names:
+        raise NotApplicable(f"mail is sent for {says.helo} too, see spf.exists")
+    assert says.result != "none", seen(
+        f"{says.helo} has no SPF record",
+        fix=remedy.publish_at(says.helo, says.owner, remedy.spf_of(speakers, "-all")),
+    )
 
 
 @check(

@@ -176,14 +176,6 @@ def _explanation(verdict: Verdict) -> Iterator[Change]:
     yield from _terms(verdict, (one for one in _root(verdict).published.modifiers if one.name == "exp"))
 
 
-def _greeting(verdict: Verdict) -> Iterator[Change]:
-    """Yield the record of the name that a host greets with: with one address more where it has one."""
-    says, address = verdict.fact("spf_helo"), verdict.fact("address")
-    term = [address.spf_mechanism]
-    text = remedy.spf_authorising(says.record, term) if says.record else remedy.spf_of(term, "-all")
-    yield Change(says.owner or address.helo, "TXT", (split(text),))
-
-
 HEALERS: Mapping[str, Callable[[Verdict], Iterable[Change]]] = {
     "spf.exists": _exists,
     "spf.syntax": _syntax,
@@ -198,7 +190,5 @@ HEALERS: Mapping[str, Callable[[Verdict], Iterable[Change]]] = {
     "spf.ip4-form": _ip4_form,
     "spf.txt-type": _txt_type,
     "spf.exp": _explanation,
-    "spf.helo": _greeting,
-    "spf.host-record": _greeting,
 }
 """By rule; any other prints its record."""

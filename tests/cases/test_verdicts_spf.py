@@ -272,4 +272,22 @@ def test_a_redirect_that_is_followed_counts_as_a_lookup() -> None:
 )
 def test_the_greeting(texts: list[str] | None, said: str) -> None:
     zone = {"mx1.example.com TXT": texts, "mx1.example.com A": [V4]}
-    assert verdict(rules.test_spf_helo, built(spf.spf_helo, zone, address(V4))).said == said
+    assert greeted(zone).said == said
+
+
+def greeted(zone: Zone, *speakers: str) -> Verdict:
+    """Return what the rule of the greeting says."""
+    return verdict(rules.test_spf_helo, built(spf.spf_helo, zone, address(V4)), speakers or ("ip4:203.0.113.1",))
+
+
+def test_the_record_of_a_greeting_is_mended_and_no_second_one_published() -> None:
+    pool = ("ip4:203.0.113.1", "ip4:203.0.113.2")
+    text = "v=spf1 ip4:203.0.113.2 include:a.example.net -all"
+    zone = {"mx1.example.com TXT": [text], "a.example.net TXT": ["v=spf1 -all"]}
+    repaired = "v=spf1 ip4:203.0.113.2 include:a.example.net ip4:203.0.113.1 -all"
+    assert greeted(zone, *pool).fix == f'Publish: mx1.example.com. IN TXT "{repaired}"'
+    denied = {"mx1.example.com TXT": ["v=spf1 -ip4:203.0.113.0/24 -all"]}
+    assert (greeted(denied, *pool).fix or "").endswith(f'"v=spf1 {" ".join(pool)} -ip4:203.0.113.0/24 -all"')
+    twice = greeted({"mx1.example.com TXT": ["v=spf1 a -all", "v=spf1 -all"]})
+    assert twice.said == FINDING
+    assert "Publish" not in (twice.fix or "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone, address, built, domain, verdict
 
+from conformance import fixtures_spf
 from conformance.cases import test_spf_terms, test_spf_zone
 from conformance.check import NotApplicable
 from conformance.facts import greeting, spf, spfzone
@@ -46,6 +48,8 @@ def judged(name: str, zone: Zone, **wishes: Any) -> Verdict:
         "spf_hosts": lambda: built(spfzone.spf_hosts, zone, place),
         "helo": lambda: built(greeting.helo_name, zone, address(V4)),
         "spf_helo": lambda: built(spf.spf_helo, zone, address(V4)),
+        "speakers": ("ip4:203.0.113.1", "ip4:203.0.113.2"),
+        "fleet": Fleet((), (owned,)),
         "public_networks": (ip_network("10.9.0.0/16"),),
         "domain": owned,
     }
@@ -157,6 +161,29 @@ def test_a_server_that_refuses_the_type_leaves_nothing_open_but_where_the_record
     assert judged("txt_type", bounces, envelope="bounce.example.com").said == NOT_APPLICABLE
     copied = bounces | {"example.com SPF": [(GOOD,)]}
     assert judged("txt_type", copied, envelope="bounce.example.com").said == FINDING
+
+
+def test_who_speaks_as_a_name_greets_with_it_or_sends_for_it() -> None:
+    addresses = [address(f"203.0.113.{n}", helo) for n, helo in ((1, "MX.example.com"), (2, "mx.example.com"))]
+    bulk = Mta("bulk", addresses=(address("203.0.113.3", "bulk.example.com"),))
+    owned = domain(envelope="mx.example.com", hosts=("bulk",))
+    by_name = inspect.unwrap(fixtures_spf.speakers_by_name)(
+        Fleet((Mta("pool", addresses=tuple(addresses)), bulk), (owned,))
+    )
+    speakers = inspect.unwrap(fixtures_spf.speakers)
+    assert speakers(by_name, addresses[1]) == tuple(f"ip4:203.0.113.{n}" for n in (1, 2, 3))
+    assert speakers(by_name, bulk.addresses[0]) == ("ip4:203.0.113.3",)
+    assert speakers(by_name, address("203.0.113.4", "mx.example.com"))[-1] == "ip4:203.0.113.4"
+
+
+def test_one_record_for_all_who_greet_with_a_name() -> None:
+    found = judged("host_record", {"mx1.example.com A": [V4]})
+    assert found.fix == 'Publish: mx1.example.com. IN TXT "v=spf1 ip4:203.0.113.1 ip4:203.0.113.2 -all"'
+    alias = {f"mx1.example.com {kind}": "-> host.example.net" for kind in ("A", "AAAA", "TXT")}
+    behind = judged("host_record", {**alias, "host.example.net A": [V4]})
+    assert (behind.fix or "").startswith("Publish: host.example.net. IN TXT")
+    sending = judged("host_record", {"mx1.example.com A": [V4]}, envelope="mx1.example.com")
+    assert (sending.said, "spf.exists" in sending.text) == (NOT_APPLICABLE, True)
 
 
 def test_without_exp_there_is_nothing_to_judge() -> None:
