@@ -34,7 +34,7 @@ from conformance.facts.validity import Validity
 from conformance.facts.zone import Authorization, DomainZones
 from conformance.fleet.model import Address, Blocklist, Domain, Fleet, Listener, Mta, Selector, Sender
 from conformance.fleet.slots import Observed, Signing
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_within, owned
 from conformance.subjects import judged
 
 
@@ -52,9 +52,9 @@ def gathered(request: pytest.FixtureRequest) -> Gathered:
 
 @pytest.fixture(scope="session")
 def own_domains(fleet: Fleet) -> frozenset[str]:
-    """The registrable domains of the fleet's catalogue."""
+    """The domains that the fleet's catalogue shows to be its own: registered ones, or a customer's below a suffix."""
     names = [name for domain in fleet.domains for name in (domain.name, domain.mail_from)]
-    return frozenset(found for name in names if (found := registrable(name)))
+    return frozenset(found for name in names if (found := owned(name)))
 
 
 @pytest.fixture
@@ -116,12 +116,13 @@ def sender(request: pytest.FixtureRequest) -> Sender:
 
 
 @pytest.fixture
-def own_name(address: Address, own_domains: frozenset[str]) -> str:
-    """A name in a domain of the fleet that is fit for the address, or a blank."""
+def own_name(address: Address, own_domains: frozenset[str], fleet: Fleet) -> str:
+    """A name in a domain of the fleet that is fit for the address, or a blank in one that its host sends for."""
     if not own_domains:
         return address.proper_name
-    fit = (name for name in address.fit_names if registrable(name) in own_domains)
-    return next(fit, f"<host>.{min(own_domains)}")
+    fit = (name for name in address.fit_names if is_within(name, own_domains))
+    sending = {owned(name) for name in fleet.by_name[address.host].sends_for}
+    return next(fit, f"<host>.{min(own_domains & sending or own_domains)}")
 
 
 @pytest.fixture

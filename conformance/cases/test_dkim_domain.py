@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, check, findings, listed, seen
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_within
 
 if TYPE_CHECKING:
     from conformance.facts.dkim import KeyNode, KeyRecord
@@ -57,7 +57,7 @@ def test_dkim_d_exists(selector: Selector, signing_domain: MailDomain, own_domai
     if selector.state == "retired":
         raise NotApplicable("the selector is retired, see dkim.retired")
     name = signing_domain.name
-    assert registrable(name) in own_domains, seen(f"d={name}: no domain of the catalogue is of that organization")
+    assert is_within(name, own_domains), seen(f"d={name}: no domain of the catalogue is of that organization")
     if not signing_domain.exists:
         raise NotApplicable(f"{name} does not exist, see dkim.key-exists")
     assert signing_domain.reachable, seen(f"d={name}: neither MX nor address records")

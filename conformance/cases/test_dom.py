@@ -8,7 +8,7 @@ from conformance.check import NotApplicable, check, findings, listed, seen
 from conformance.reading.excerpt import quoted
 from conformance.reading.freemail import provider_of
 from conformance.reading.mailbox import read_addresses
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_within
 
 if TYPE_CHECKING:
     from conformance.facts.domain import MailDomain, MailDomains
@@ -111,7 +111,7 @@ def test_dom_not_spoofing(impostor: Impostor, own_domains: frozenset[str]) -> No
     """
     if not own_domains:
         raise NotApplicable("the catalogue of domains is empty")
-    foreign = [domain for domain in impostor.domains if registrable(domain) not in own_domains]
+    foreign = [domain for domain in impostor.domains if not is_within(domain, own_domains)]
     assert not foreign, seen(f"a message with {listed(foreign, 2)} in From was taken and sent")
 
 

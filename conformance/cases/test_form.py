@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.check import NotApplicable, check, listed, seen
 from conformance.reading.encodedword import decode
 from conformance.reading.mailbox import read_addresses
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_within, owned
 
 if TYPE_CHECKING:
     from conformance.facts.message import Author
@@ -40,7 +40,7 @@ def test_form_from_own(form_mail: Message, author: Author, own_domains: frozense
 
     The form's host is not authorised to send for the visitor's domain, so that the message looks forged.
     """
-    own = own_domains or frozenset(filter(None, [registrable(probe.stream.domain)]))
+    own = own_domains or frozenset(filter(None, [owned(probe.stream.domain)]))
     if not own:
         raise NotApplicable("the fleet declares no domain of its own")
-    assert registrable(author.domain) in own, seen(f"From is in {author.domain}, not in {listed(sorted(own))}")
+    assert is_within(author.domain, own), seen(f"From is in {author.domain}, not in {listed(sorted(own))}")

@@ -14,7 +14,7 @@ from conformance.reading.hostname import (
     looks_like_literal,
     parse_literal,
 )
-from conformance.reading.orgdomain import known_tld, registrable, special_use, to_ascii
+from conformance.reading.orgdomain import is_within, known_tld, owned, registrable, special_use, to_ascii
 
 if TYPE_CHECKING:
     from conformance.facts.greeting import Exchanges, HeloName, ServerNames
@@ -224,7 +224,7 @@ def test_helo_own_domain(helo: HeloName, address: Address, own_domains: frozense
     Receivers trust a host less that greets with somebody else's domain.
     """
     require_domains(own_domains)
-    assert registrable(helo.name) in own_domains, seen(
+    assert is_within(helo.name, own_domains), seen(
         f"{helo.name} lies outside the fleet's domains ({listed(sorted(own_domains), 3)})",
         fix=greet_with(own_name, address),
     )
@@ -242,10 +242,10 @@ def test_helo_matches_mx(helo: HeloName, exchanges: Exchanges) -> None:
 
     Zendesk asks for it; it cannot hold where sending and receiving hosts are separate.
     """
-    domain = registrable(helo.name)
+    domain = owned(helo.name)
 
     def agrees(exchange: str) -> bool:
-        return to_ascii(exchange) == to_ascii(helo.name) or (domain is not None and registrable(exchange) == domain)
+        return to_ascii(exchange) == to_ascii(helo.name) or (domain is not None and owned(exchange) == domain)
 
     same = exchanges.having(agrees)
     if not same and not exchanges.targets:

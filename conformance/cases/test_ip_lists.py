@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, check, listed, seen
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import owned
 
 if TYPE_CHECKING:
     from conformance.facts.dnsbl import ListAnswers, Listings
@@ -70,7 +70,7 @@ def test_ip_not_shared_bad(address: Address, fleet: Fleet) -> None:
     What one of them does is held against all.
     """
     host = fleet.by_name[address.host]
-    owners = sorted({registrable(name) or name for name in host.sends_for})
+    owners = sorted({owned(name) or name for name in host.sends_for})
     if len(owners) < 2:
         raise NotApplicable(f"{address.host} sends for one organisation")
     watched = [one for one in host.blocklists if not one.of_names]

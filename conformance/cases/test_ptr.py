@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, check, findings, listed, seen
 from conformance.reading.hostname import check_syntax, is_ip_text, is_localhost, is_qualified, zone_suffix
-from conformance.reading.orgdomain import known_tld, registrable, special_use, to_ascii
+from conformance.reading.orgdomain import is_within, known_tld, registrable, special_use, to_ascii
 
 if TYPE_CHECKING:
     from conformance.facts.reverse import ForwardNames, ReverseName, ReverseZone
@@ -315,7 +315,7 @@ def test_ptr_own_domain(
     """
     if not own_domains:
         raise NotApplicable("the catalogue of domains is empty")
-    assert any(registrable(name) in own_domains for name in ptr_names), seen(
+    assert any(is_within(name, own_domains) for name in ptr_names), seen(
         f"{listed(ptr_names)}: outside the fleet's domains ({listed(sorted(own_domains), 3)})",
         fix=f"Publish {address.reverse_name} IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
     )

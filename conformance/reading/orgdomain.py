@@ -7,6 +7,7 @@ publicsuffixlist ships (https://publicsuffix.org/list/).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -102,6 +103,24 @@ def registrable(name: str, *, private: bool = False) -> str | None:
         return None
     found: str | None = _suffixes(private).privatesuffix(ascii_name)
     return found
+
+
+def owned(name: str) -> str | None:
+    """Return the domain that one owner has of a name: below a company's suffix (``uk.com``) the customer's alone.
+
+    A company's suffix itself is that company's. None as for :func:`registrable`.
+    """
+    return registrable(name, private=True) or registrable(name)
+
+
+def is_within(name: str, domains: Collection[str]) -> bool:
+    """Say whether a name is one of some domains, given as A-labels in lower case, or lies below one."""
+    rest = to_ascii(name) or ""
+    while rest:
+        if rest in domains:
+            return True
+        rest = rest.partition(".")[2]
+    return False
 
 
 def is_public_suffix(name: str, *, private: bool = False) -> bool:

@@ -12,7 +12,7 @@ from conformance.facts.spf import SpfPaths, SpfRecords
 from conformance.facts.store import canonical
 from conformance.fleet.model import Address, Domain, Fleet
 from conformance.reading.hostname import check_syntax, is_ip_text, is_qualified, looks_like_literal
-from conformance.reading.orgdomain import registrable
+from conformance.reading.orgdomain import is_within, owned
 from conformance.records.bench import Task
 from conformance.records.change import Key
 
@@ -132,7 +132,8 @@ def _is_own(fleet: Fleet, helo: str) -> bool:
     """Whether a greeting is a name, and one of the fleet's: nobody can publish anything at others."""
     if not is_qualified(helo) or check_syntax(helo) or is_ip_text(helo) or looks_like_literal(helo):
         return False
-    return registrable(helo) in {registrable(name) for one in fleet.domains for name in (one.name, one.mail_from)}
+    names = (name for one in fleet.domains for name in (one.name, one.mail_from))
+    return is_within(helo, {one for name in names if (one := owned(name))})
 
 
 def _of_root(name: str, domain: Domain) -> Mapping[str, Callable[[Any], Any]]:

@@ -30,6 +30,7 @@ BESIDES: dict[str, tuple[Any, ...]] = {
     "fields.near_miss": ("STSv1",),
     "mending.spf_replaced": ({1: ["a"]},),
     "octets.find_octets": (ADDRESS,),
+    "orgdomain.is_within": ({"example.com"},),
     "plans.dnscontrol.read_preview": ("a file",),
     "plans.octodns_yaml.read": ("example.com.yaml",),
     "plans.read_plan": ("a file",),

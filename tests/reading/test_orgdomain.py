@@ -27,6 +27,30 @@ def test_suffixes_that_companies_run_count_when_asked():
 
 
 @pytest.mark.parametrize(
+    ("name", "domain"),
+    [("mail.example.co.uk", "example.co.uk"), ("a.example.uk.com", "example.uk.com"), ("uk.com", "uk.com"),
+     ("a.user.github.io", "user.github.io"), ("github.io", "github.io"), ("com", None), ("", None)]
+)  # fmt: skip
+def test_what_one_owner_has_of_a_name(name: str, domain: str | None) -> None:
+    assert orgdomain.owned(name) == domain
+
+
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [("example.uk.com", True), ("MX.Example.UK.com.", True), ("other.uk.com", False), ("uk.com", False),
+     ("notexample.uk.com", False), ("mail.m\u00fcnchen.de", True), ("", False), (".", False), ("a..b", False)]
+)  # fmt: skip
+def test_names_within_domains(name: str, within: bool) -> None:
+    assert orgdomain.is_within(name, {"example.uk.com", "xn--mnchen-3ya.de"}) is within
+
+
+@given(st.text())
+def test_any_text_is_within_nothing(text: str) -> None:
+    assert not orgdomain.is_within(text, ())
+    assert orgdomain.owned(text) is None or orgdomain.is_within(text, {orgdomain.owned(text)})
+
+
+@pytest.mark.parametrize(
     ("name", "public"), [("com", True), ("Co.Uk.", True), ("example.com", False), ("", False), ("1.2.3.4", False)]
 )
 def test_public_suffixes(name, public):
