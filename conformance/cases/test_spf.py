@@ -59,7 +59,7 @@ def test_spf_single(spf: SpfRecords) -> None:
     several = findings(spf.roots, lambda root: root if len(_texts(root)) > 1 else None)
     assert not several, seen(
         "; ".join(f"{root.name}: {listed([quoted(text) for text in root.texts], joint=' and ')}" for root in several),
-        fix="; ".join(remedy.publish(root.owner, remedy.spf_merged(root.texts)) for root in several),
+        fix="; ".join(remedy.publish_spf(root.owner, remedy.spf_merged(root.texts)) for root in several),
     )
 
 
@@ -301,7 +301,7 @@ def _counting(root: Node) -> str:
     moved = remedy.spf_reordered(root.texts[0])
     bare = remedy.spf_without(root.texts[0], (term.position for term in root.published.unreachable))
     other = "" if moved == bare else f", where these terms are meant and valid, else: {remedy.txt_data(bare)}"
-    return f"{remedy.publish(root.owner, moved)}{other}"
+    return f"{remedy.publish_spf(root.owner, moved)}{other}"
 
 
 @check(

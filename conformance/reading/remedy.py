@@ -11,6 +11,9 @@ from conformance.reading import dmarc, spf, taglist, zonetext
 from conformance.reading.typography import DECORATION, plain
 
 _VERSION: Final = "v=spf1"
+_MOST_LOOKUPS: Final = 10
+"""Terms that may make receivers ask (RFC 7208 section 4.6.4)."""
+_WORD = re.compile("[^ ]+")
 _BEGINS_TERM = re.compile(
     r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
 )
@@ -26,6 +29,17 @@ _REPORTS = re.compile(r"((?:\A|; )ru[af]\s*=\s*)([^;]*)", re.IGNORECASE)
 def publish(name: str, text: str) -> str:
     """Return the words that ask for a TXT record, as a zone file takes it."""
     return f"Publish: {name}. IN TXT {txt_data(text)}"
+
+
+def publish_spf(name: str, text: str) -> str:
+    """Return the words that ask for an SPF record, with what is to be done first where its own terms are too many."""
+    asking = len(spf.parse_all(text)[0].querying)
+    if asking <= _MOST_LOOKUPS:
+        return publish(name, text)
+    return (
+        f"{publish(name, text)}, but first put addresses (ip4, ip6) in place of some terms: {asking} of them make "
+        f"receivers ask, {_MOST_LOOKUPS} are allowed"
+    )
 
 
 def publish_at(name: str, owner: str, text: str) -> str:
@@ -86,9 +100,9 @@ def spf_reordered(text: str) -> str:
 
 
 def spf_without(text: str, positions: Iterable[int]) -> str:
-    """Return a record without the terms at some positions."""
+    """Return a record without the terms at some positions; what is garbled stays, for its owner to repair."""
     left_out = set(positions)
-    kept = (term.text for term in spf.parse_all(text)[0].terms if term.position not in left_out)
+    kept = (match[0] for match in _WORD.finditer(text, len(_VERSION)) if match.start() not in left_out)
     return " ".join((_VERSION, *kept))
 
 

@@ -180,6 +180,14 @@ def test_void_lookups_of_exchangers_are_told_of_their_term() -> None:
     assert judged("void", zone, (V4,)) == Verdict(PASS)
 
 
+def test_two_records_that_cost_too_much_together_are_merged_with_a_warning() -> None:
+    halves = [" ".join(f"include:{name}{n}.example.net" for n in range(6)) for name in "ij"]
+    found = judged("single", at(*(f"v=spf1 {half} -all" for half in halves)))
+    assert "12 of them make receivers ask" in (found.fix or "")
+    moved = judged("after_all", at(f"v=spf1 {halves[0]} -all {halves[1]}") | INCLUDED)
+    assert "12 of them make receivers ask" in (moved.fix or "")
+
+
 def test_an_include_that_cannot_be_read() -> None:
     zone = at("v=spf1 ip4:203.0.113.1 include:dead.example.net -all") | {"dead.example.net TXT": None}
     open_rules = {"lookups", "void", "mx_limit", "no_ptr", "no_plus_all", "include_ok", "no_loop"}

@@ -163,6 +163,11 @@ def test_a_server_that_refuses_the_type_leaves_nothing_open_but_where_the_record
     assert judged("txt_type", copied, envelope="bounce.example.com").said == FINDING
 
 
+def test_a_term_that_cannot_be_read_is_not_dropped_with_a_superfluous_one() -> None:
+    found = judged("redundant", at("v=spf1 ip4:203.0.113.1 ipv4:203.0.113.2 ip4:203.0.113.1 -all"))
+    assert (found.fix or "").endswith('"v=spf1 ip4:203.0.113.1 ipv4:203.0.113.2 -all"')
+
+
 def test_who_speaks_as_a_name_greets_with_it_or_sends_for_it() -> None:
     addresses = [address(f"203.0.113.{n}", helo) for n, helo in ((1, "MX.example.com"), (2, "mx.example.com"))]
     bulk = Mta("bulk", addresses=(address("203.0.113.3", "bulk.example.com"),))

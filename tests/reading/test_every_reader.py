@@ -36,6 +36,7 @@ BESIDES: dict[str, tuple[Any, ...]] = {
     "plans.read_plan": ("a file",),
     "postal.lacking": (["Street 1"],),
     "ptrname.embedded": (ADDRESS,),
+    "remedy.publish_spf": ("v=spf1 -all",),
     "remedy.spf_authorising": (["ip4:203.0.113.7"],),
     "remedy.spf_ending": ("-all",),
     "remedy.spf_with": ("ip4:203.0.113.7",),

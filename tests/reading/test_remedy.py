@@ -52,6 +52,19 @@ def test_two_records_become_one() -> None:
     assert not spf.parse_all(remedy.spf_merged(["v=spf1 a exp=a.example -all", "v=spf1 mx exp=b.example -all"]))[1]
 
 
+def test_what_is_garbled_stays_for_its_owner_to_repair() -> None:
+    text = "v=spf1  a ipv4:192.0.2.1 a  exp=x.example ~all"
+    assert remedy.spf_without(text, [text.rindex("a ")]) == "v=spf1 a ipv4:192.0.2.1 exp=x.example ~all"
+
+
+def test_a_record_that_costs_too_much_is_not_told_without_saying_so() -> None:
+    ten = " ".join(f"include:i{n}.example.net" for n in range(10))
+    assert remedy.publish_spf("a.example", f"v=spf1 {ten} -all") == remedy.publish("a.example", f"v=spf1 {ten} -all")
+    told = remedy.publish_spf("a.example", f"v=spf1 {ten} a -all")
+    assert told.startswith(remedy.publish("a.example", f"v=spf1 {ten} a -all"))
+    assert "11 of them make receivers ask, 10 are allowed" in told
+
+
 @pytest.mark.parametrize("text", [f"p=none v{' ' * 60_000}", f"v={' ' * 60_000}x; p=none", f"v=dmarc{'1' * 60_000}x"])
 def test_a_long_text_takes_no_longer_than_its_length(text: str) -> None:
     began = time.monotonic()
