@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _GREET = "Greet with {name} (Postfix: smtp_helo_name, Exim: helo_data) and publish: {name}. IN {type} {ip}"
 RENAME = _GREET.format(name="{address.proper_name}", type="{address.forward_type}", ip="{address.ip}")
 PUBLISH = "Publish: {address.helo}. IN {address.forward_type} {address.ip}"
+LEAD_BACK = (
+    "Greet with a name that leads to {address.ip} (Postfix: smtp_helo_name, Exim: helo_data). Only where hosts share "
+    "{address.helo} on purpose, add: "
+)
 BIG_PROVIDERS = frozenset(
     {"gmail.com", "google.com", "yahoo.com", "outlook.com", "hotmail.com", "live.com", "aol.com", "icloud.com"}
 )
@@ -40,9 +44,14 @@ def require_domains(own_domains: frozenset[str]) -> None:
         raise NotApplicable("the catalogue of domains is empty")
 
 
-def make_resolve(helo: HeloName) -> str | None:
-    """Return the remedy for a name that nobody can publish; None where publishing it is the remedy."""
-    return None if known_tld(helo.name) else greet_with(helo.address.host, helo.address)
+def make_resolve(helo: HeloName, own_domains: frozenset[str], own_name: str) -> str | None:
+    """Return the remedy for a name that the fleet cannot publish, or not beside an alias; None for any other."""
+    address, is_foreign = helo.address, bool(own_domains) and not is_within(helo.name, own_domains)
+    if is_foreign or not known_tld(helo.name):
+        return greet_with(own_name, address)
+    if helo.forward.aliases:
+        return f"Put in place of the CNAME: {helo.name}. IN {address.forward_type} {address.ip}"
+    return None
 
 
 @check(
@@ -93,14 +102,16 @@ def test_helo_syntax(address: Address) -> None:
     "RSP: should",
     fix=PUBLISH,
 )
-def test_helo_exists(helo: HeloName) -> None:
+def test_helo_exists(helo: HeloName, own_domains: frozenset[str], own_name: str) -> None:
     """The HELO name exists in DNS.
 
     A name that does not exist is the first sign of a forged or forgotten host.
     """
     aliases = helo.forward.aliases
     which = f"{helo.name} is an alias of {aliases[-1]}, which" if aliases else helo.name
-    assert helo.forward.exists, seen(f"{which} does not exist (NXDOMAIN)", fix=make_resolve(helo))
+    assert helo.forward.exists, seen(
+        f"{which} does not exist (NXDOMAIN)", fix=make_resolve(helo, own_domains, own_name)
+    )
 
 
 @check(
@@ -113,13 +124,13 @@ def test_helo_exists(helo: HeloName) -> None:
     "HK forward_dns: should",
     fix=PUBLISH,
 )
-def test_helo_resolves(helo: HeloName) -> None:
+def test_helo_resolves(helo: HeloName, own_domains: frozenset[str], own_name: str) -> None:
     """The HELO name has an A or AAAA record.
 
     Receivers look the name up; an MX record alone does not make it a host.
     """
     assert helo.forward.resolves, seen(
-        f"{helo.name} has no address ({helo.forward.describe()})", fix=make_resolve(helo)
+        f"{helo.name} has no address ({helo.forward.describe()})", fix=make_resolve(helo, own_domains, own_name)
     )
 
 
@@ -260,10 +271,7 @@ def test_helo_matches_mx(helo: HeloName, exchanges: Exchanges) -> None:
     "RFC7208 2.3: should",
     "RFC5321 4.1.4: info",
     "Z HELO: should",
-    fix=(
-        "Greet with a name that leads to {address.ip} (Postfix: smtp_helo_name, Exim: helo_data). Only where hosts "
-        "share {address.helo} on purpose, add: {address.helo}. IN {address.forward_type} {address.ip}"
-    ),
+    fix=LEAD_BACK + "{address.helo}. IN {address.forward_type} {address.ip}",
 )
 def test_helo_matches_ip(helo: HeloName, address: Address) -> None:
     """An address of the HELO name is the sending address.
@@ -272,7 +280,15 @@ def test_helo_matches_ip(helo: HeloName, address: Address) -> None:
     """
     if not helo.forward.resolves:
         raise NotApplicable("the name has no address, see helo.resolves")
-    assert helo.forward.leads_to(address.ip), seen(f"{helo.name} has {helo.forward.describe()}, not {address.ip}")
+    assert helo.forward.leads_to(address.ip), seen(
+        f"{helo.name} has {helo.forward.describe()}, not {address.ip}",
+        fix=_lead_back_by_alias(helo, address) if helo.forward.aliases else None,
+    )
+
+
+def _lead_back_by_alias(helo: HeloName, address: Address) -> str:
+    canonical = helo.forward.aliases[-1]
+    return f"{LEAD_BACK.format(address=address)}{canonical}. IN {address.forward_type} {address.ip}"
 
 
 @check(

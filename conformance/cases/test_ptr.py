@@ -127,12 +127,23 @@ def test_ptr_dnssec_ok(reverse_validity: Validity) -> None:
         "{address.reverse_name} IN PTR {address.proper_name}."
     ),
 )
-def test_ptr_forward_confirms(ptr_names: tuple[str, ...], forward: ForwardNames) -> None:
+def test_ptr_forward_confirms(ptr_names: tuple[str, ...], forward: ForwardNames, address: Address) -> None:
     """A PTR name of the address leads back to the address.
 
     Anyone can write any name into a reverse zone; only the forward zone proves whose name it is.
     """
-    assert forward.confirmed, seen(forward.describe())
+    assert forward.confirmed, seen(forward.describe(), fix=_by_alias(forward, address))
+
+
+def _by_alias(forward: ForwardNames, address: Address) -> str | None:
+    """Return the remedy where the name to publish is an alias: no record can stand beside a CNAME."""
+    name = address.proper_name.lower()
+    targets = (one.aliases[-1] for one in forward.names if one.name.lower() == name and one.aliases)
+    canonical = next(targets, None)
+    return canonical and (
+        f"{address.proper_name} is a CNAME: put an address in its place ({address.proper_name}. IN "
+        f"{address.forward_type} {address.ip}), or let the PTR name the host itself, {canonical}, and that lead back."
+    )
 
 
 @check(
@@ -178,7 +189,10 @@ def test_ptr_forward_family(ptr_names: tuple[str, ...], forward: ForwardNames, a
     """
     if not findings(forward.names, lambda name: name.family(address.ip)):
         other = findings(forward.names, lambda name: name.name if name.resolves else None)
-        assert not other, seen(f"no {address.forward_type} record at {listed(other)}, only the other family")
+        assert not other, seen(
+            f"no {address.forward_type} record at {listed(other)}, only the other family",
+            fix=_by_alias(forward, address),
+        )
         raise NotApplicable("no PTR name has an address, see ptr.forward-confirms")
 
 
@@ -199,7 +213,7 @@ def test_ptr_ipv6(ptr: ReverseName, forward: ForwardNames, address: Address) -> 
     if address.ip.version == 4:
         raise NotApplicable("the address is IPv4")
     assert ptr.names, seen(f"{ptr.question} answered {ptr.rcode}")
-    assert forward.confirmed, seen(forward.describe())
+    assert forward.confirmed, seen(forward.describe(), fix=_by_alias(forward, address))
 
 
 @check(
