@@ -15,7 +15,7 @@ from conformance.fleet.model import Domain, Fleet
 from conformance.outcome import NotApplicable, Undetermined, findings
 from conformance.reading import spf
 from conformance.reading.excerpt import quoted
-from conformance.reading.orgdomain import registrable, to_ascii
+from conformance.reading.orgdomain import owned, registrable, to_ascii
 
 _MOST_HOSTS = 200
 """Host names of one domain that are looked at."""
@@ -163,7 +163,7 @@ def _doubt(look: Look) -> bool:
 
 
 async def _reliance(ask: Asker, node: Node, look: Look) -> Reliance | None:
-    domain = registrable(spf.fixed_part(look.target))
+    domain = owned(spf.fixed_part(look.target))
     if domain is None:
         return None
     delegated = await ask.dns(domain, "NS")

@@ -80,6 +80,8 @@ def test_without_a_record_there_is_nothing_to_judge(name: str) -> None:
     assert judged(name, at("some text")).said == NOT_APPLICABLE
 
 
+HOSTED: Zone = {"github.io NS": ["ns1.github.io"]}
+
 FINDINGS: list[tuple[str, Zone, str]] = [
     ("breadth", at("v=spf1 ip4:203.0.96.0/19 -all"), "'ip4:203.0.96.0/19' at position 7"),
     ("breadth", at("v=spf1 mx//24 -all"), "'mx//24'"),
@@ -94,6 +96,7 @@ FINDINGS: list[tuple[str, Zone, str]] = [
     ("not_cname_broken", at(GOOD) | {"example.com CNAME": ["x.example.net"]}, "is a CNAME to 'x.example.net'"),
     ("no_dangling", at("v=spf1 include:spf.lapsed.test -all") | {"a.test A": [V4]}, "lapsed.test answered NXDOMAIN"),
     ("no_dangling", at("v=spf1 exists:%{i}.spf.lapsed.test -all") | {"a.test A": [V4]}, "nobody has it"),
+    ("no_dangling", at("v=spf1 a:x.lapsed.github.io -all") | HOSTED, "lapsed.github.io answered NX"),
     ("host_record", {"mx1.example.com A": [V4]}, "mx1.example.com has no SPF record"),
     ("subdomains", {"web.example.com A": [V4]}, "web.example.com TXT answered NODATA"),
     ("size", at("v=spf1" + " ip4:203.0.113.1" * 40), "octets"),
@@ -117,6 +120,7 @@ LAWFUL: list[tuple[str, Zone]] = [
     ("redundant", at("v=spf1 mx:%{l}.example.org mx:%{L}.example.org -all")),
     ("no_dangling", at("v=spf1 include:gone.example.net a:gone.example.com -all") | {"a.example.net A": [V4]}),
     ("no_dangling", at("v=spf1 a:host.nosuchtld -all")),
+    ("no_dangling", at("v=spf1 a:gone.user.github.io -all") | HOSTED | {"user.github.io A": [V4]}),
     ("not_cname_broken", {"example.com TXT": "-> a.example.net", "a.example.net TXT": [GOOD],
                           "example.com CNAME": ["a.example.net"]}),
     ("size", at("v=spf1" + " ip4:203.0.113.1" * 20)),
