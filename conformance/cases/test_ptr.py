@@ -21,6 +21,12 @@ _RESIGN = (
 RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.proper_name}."
 
 
+def at_alias(ptr: ReverseName, change: str = "Publish") -> str | None:
+    """Return the remedy for a reverse name that is an alias, as RFC 2317 has it: the record stands where that leads."""
+    answer, name = ptr.answer, ptr.address.proper_name
+    return f"{change} where the CNAME leads: {answer.owner}. IN PTR {name}." if answer.aliases else None
+
+
 @check(
     "Z PTR: must",
     "G IP addresses: must",
@@ -38,16 +44,12 @@ RENAME = "Publish a name of your own: {address.reverse_name} IN PTR {address.pro
     "SR NoPtr: should",
     fix="Publish: {address.reverse_name} IN PTR {address.proper_name}.",
 )
-def test_ptr_exists(ptr: ReverseName, address: Address) -> None:
+def test_ptr_exists(ptr: ReverseName) -> None:
     """Every sending address has a PTR record.
 
     Receivers refuse or distrust mail from an address that has no name.
     """
-    answer = ptr.answer
-    assert ptr.names, seen(
-        f"{ptr.question} answered {ptr.rcode}",
-        fix=f"Publish where the CNAME leads: {answer.owner}. IN PTR {address.proper_name}." if answer.aliases else None,
-    )
+    assert ptr.names, seen(f"{ptr.question} answered {ptr.rcode}", fix=at_alias(ptr))
 
 
 @check(
@@ -169,12 +171,14 @@ def test_ptr_all_forward_confirm(ptr_names: tuple[str, ...], forward: ForwardNam
     "RFC2181 10.2: info",
     fix="Keep one PTR record at {address.reverse_name}, the one that names the host: {address.proper_name}.",
 )
-def test_ptr_single(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_single(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """The address has exactly one PTR record.
 
     Several are lawful, but receivers pick an arbitrary one, so that comparison with the greeting flaps.
     """
-    assert len(ptr_names) == 1, seen(f"{len(ptr_names)} PTR records: {listed(ptr_names)}")
+    assert len(ptr_names) == 1, seen(
+        f"{len(ptr_names)} PTR records: {listed(ptr_names)}", fix=at_alias(ptr, "Keep one PTR record")
+    )
 
 
 @check(
@@ -224,14 +228,14 @@ def test_ptr_ipv6(ptr: ReverseName, forward: ForwardNames, address: Address) -> 
     "RSP: should",
     fix=RENAME,
 )
-def test_ptr_syntax(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_syntax(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """Every PTR name is a qualified host name of letters, digits and hyphens.
 
     DNS allows any octets, mail does not: receivers discard a name that is no host name.
     """
     bad = [f"{name}: {why}" for name in ptr_names if (why := check_syntax(name))]
     bad += [f"{name}: it has one label only" for name in ptr_names if not check_syntax(name) and not is_qualified(name)]
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr))
 
 
 @check(
@@ -239,13 +243,13 @@ def test_ptr_syntax(ptr_names: tuple[str, ...]) -> None:
     "RFC1912 2.1: info",
     fix="Put a dot after the name in the zone file: {address.reverse_name} IN PTR {address.proper_name}.",
 )
-def test_ptr_no_zone_suffix(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_no_zone_suffix(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """No PTR name ends in the reverse zone itself.
 
     A forgotten final dot in the zone file appends the zone's own name.
     """
     bad = [name for name in ptr_names if zone_suffix(name)]
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr, "Put a dot after the name in the zone file,"))
 
 
 @check(
@@ -253,13 +257,13 @@ def test_ptr_no_zone_suffix(ptr_names: tuple[str, ...]) -> None:
     "FILTERS: info",
     fix=RENAME,
 )
-def test_ptr_not_ip(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_not_ip(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """No PTR name is an IP address in text.
 
     An address is no name, and filters count it as forged.
     """
     bad = [name for name in ptr_names if is_ip_text(name)]
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr))
 
 
 @check(
@@ -268,13 +272,13 @@ def test_ptr_not_ip(ptr_names: tuple[str, ...]) -> None:
     "RSP: info",
     fix=RENAME,
 )
-def test_ptr_not_localhost(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_not_localhost(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """No PTR name is localhost or ends in a special-use suffix.
 
     Such names mean the receiver's own machine or nothing at all outside your network.
     """
     bad = [name for name in ptr_names if is_localhost(name) or special_use(name)]
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr))
 
 
 @check(
@@ -282,7 +286,7 @@ def test_ptr_not_localhost(ptr_names: tuple[str, ...]) -> None:
     "HK valid_hostname: info",
     fix=RENAME,
 )
-def test_ptr_public_suffix(ptr_names: tuple[str, ...]) -> None:
+def test_ptr_public_suffix(ptr_names: tuple[str, ...], ptr: ReverseName) -> None:
     """Every PTR name lies below a public suffix.
 
     A name below a made-up top-level domain belongs to nobody.
@@ -291,7 +295,7 @@ def test_ptr_public_suffix(ptr_names: tuple[str, ...]) -> None:
     if not public:
         raise NotApplicable("no name is a public one, see ptr.not-localhost and ptr.no-zone-suffix")
     bad = [name for name in public if not (known_tld(name) and registrable(name))]
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr))
 
 
 @check(
@@ -301,13 +305,13 @@ def test_ptr_public_suffix(ptr_names: tuple[str, ...]) -> None:
         "Let the PTR record name the canonical host, not an alias: {address.reverse_name} IN PTR {address.proper_name}."
     ),
 )
-def test_ptr_target_not_cname(ptr_names: tuple[str, ...], forward: ForwardNames) -> None:
+def test_ptr_target_not_cname(ptr_names: tuple[str, ...], ptr: ReverseName, forward: ForwardNames) -> None:
     """No PTR name is an alias.
 
     A PTR record names the host itself; an alias makes some verifiers give up.
     """
     bad = findings(forward.names, lambda one: f"{one.name} is a CNAME to {one.aliases[0]}" if one.aliases else None)
-    assert not bad, seen(listed(bad))
+    assert not bad, seen(listed(bad), fix=at_alias(ptr))
     forward.all_followed()
 
 
@@ -321,7 +325,7 @@ def test_ptr_target_not_cname(ptr_names: tuple[str, ...], forward: ForwardNames)
     fix="Name the host in a domain of your own: {address.reverse_name} IN PTR {address.proper_name}.",
 )
 def test_ptr_own_domain(
-    ptr_names: tuple[str, ...], address: Address, own_domains: frozenset[str], own_name: str
+    ptr_names: tuple[str, ...], ptr: ReverseName, address: Address, own_domains: frozenset[str], own_name: str
 ) -> None:
     """A PTR name of the address lies in a domain of the fleet.
 
@@ -331,7 +335,7 @@ def test_ptr_own_domain(
         raise NotApplicable("the catalogue of domains is empty")
     assert any(is_within(name, own_domains) for name in ptr_names), seen(
         f"{listed(ptr_names)}: outside the fleet's domains ({listed(sorted(own_domains), 3)})",
-        fix=f"Publish {address.reverse_name} IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
+        fix=f"Publish {ptr.answer.owner}. IN PTR {own_name}. and {own_name}. IN {address.forward_type} {address.ip}",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from verdicts import FINDING, PASS, Verdict, Zone, address, built, verdict
 
-from conformance.cases import test_helo, test_ptr
+from conformance.cases import test_helo, test_ptr, test_ptr_provider
 from conformance.facts import greeting, reverse
 
 V4 = "203.0.113.1"
@@ -75,3 +75,49 @@ def test_a_reverse_name_that_is_an_alias_cannot_be_given_an_address(rule: str, i
     assert (plain.said, plain.fix) == (FINDING, None)
     good = {subject.forward_type: ip}
     assert told({**zone, **{f"mx1.example.com {kind}": [one] for kind, one in good.items()}}).said == PASS
+
+
+REVERSE = {
+    "exists": [],
+    "single": ["mx1.example.com", "mx2.example.com"],
+    "syntax": ["mx_1.example.com"],
+    "no_zone_suffix": ["mx1.example.com.113.0.203.in-addr.arpa"],
+    "not_ip": ["203.0.113.1"],
+    "not_localhost": ["localhost"],
+    "public_suffix": ["mx1.corp"],
+    "target_not_cname": ["www.example.com"],
+    "own_domain": ["mx1.example.net"],
+    "not_placeholder": ["unassigned.example.net"],
+    "not_dynamic": ["dhcp-203-0-113-1.pool.example.net"],
+    "not_generic": ["static-203-0-113-1.example.net"],
+    "no_ip_digits": ["h-203-0-113-1.example.net"],
+    "no_isp_words": ["dsl.example.net"],
+}
+
+
+@pytest.mark.parametrize(("rule", "names"), REVERSE.items())
+def test_a_reverse_name_is_to_be_written_where_its_alias_leads(rule: str, names: list[str]) -> None:
+    subject = address(V4)
+    modules = (test_ptr, test_ptr_provider)
+    function = next(one for module in modules if (one := getattr(module, f"test_ptr_{rule}", None)))
+    classless = "1.0-127.113.0.203.in-addr.arpa"
+    records: Zone = {f"{classless} PTR": names, **alias("www.example.com", "mx1.example.com")}
+
+    def told(zone: Zone) -> Verdict:
+        given = {
+            "ptr": built(reverse.reverse, zone, subject),
+            "forward": built(reverse.forward_names, zone, subject),
+            "ptr_names": tuple(names),
+            "address": subject,
+            "own_domains": OWN,
+            "own_name": "mx1.example.com",
+        }
+        return verdict(function, *(given[name] for name in function.check.subjects))
+
+    found = told({**records, "1.113.0.203.in-addr.arpa PTR": f"-> {classless}"})
+    assert found.said == FINDING
+    assert f"{classless}. IN PTR mx1.example.com." in (found.fix or "")
+    plain = told({"1.113.0.203.in-addr.arpa PTR": names, **alias("www.example.com", "mx1.example.com")})
+    fix = plain.fix or function.check.fix.format(address=subject)
+    assert "1.113.0.203.in-addr.arpa." in fix
+    assert "CNAME leads" not in fix

@@ -9,7 +9,7 @@ from verdicts import FINDING, PASS, Zone, address, built, domain, verdict
 
 from conformance import fixtures
 from conformance.cases import test_helo, test_ip_lists, test_ptr
-from conformance.facts import greeting
+from conformance.facts import greeting, reverse
 from conformance.fleet.model import Blocklist, Fleet, Mta
 
 OWN = inspect.unwrap(fixtures.own_domains)
@@ -29,7 +29,8 @@ V4 = "203.0.113.1"
 def test_names_of_other_customers_are_not_the_fleets_own(owned: str, name: str, said: str) -> None:
     own = OWN(Fleet((), (domain(owned),)))
     subject = address(V4, name)
-    assert verdict(test_ptr.test_ptr_own_domain, (name,), subject, own, "").said == said
+    ptr = built(reverse.reverse, {}, subject)
+    assert verdict(test_ptr.test_ptr_own_domain, (name,), ptr, subject, own, "").said == said
     helo = built(greeting.helo_name, {f"{name} A": [V4]}, subject)
     assert verdict(test_helo.test_helo_own_domain, helo, subject, own, "").said == said
 

@@ -151,7 +151,7 @@ def test_nothing_is_to_be_published_beside_a_cname() -> None:
     assert "k.esp.net, where a CNAME leads" in told.text
 
     ptr = built(reverse, {"1.113.0.203.in-addr.arpa PTR": "-> 1.net.example"}, address(V4))
-    assert "1.net.example. IN PTR" in (verdict(test_ptr.test_ptr_exists, ptr, address(V4)).fix or "")
+    assert "1.net.example. IN PTR" in (verdict(test_ptr.test_ptr_exists, ptr).fix or "")
 
     zone = {f"example.com {rdtype}": "-> gone.esp.net" for rdtype in ("A", "AAAA", "MX")}
     told = verdict(test_dom.test_dom_from_resolves, built(mail_domains, zone, domain()))

@@ -94,10 +94,10 @@ def test_a_family_is_not_judged_where_no_name_has_an_address() -> None:
 
 def test_names_that_were_not_followed_do_not_pass() -> None:
     zone = {REVERSE: [f"n{n}.example" for n in range(12)]} | {f"n{n}.example A": [IP] for n in range(12)}
-    forward, names = built(forward_names, zone, address(IP)), built(reverse, zone, address(IP)).names
-    assert verdict(test_ptr.test_ptr_all_forward_confirm, names, forward, address(IP)).said == UNDETERMINED
-    assert verdict(test_ptr.test_ptr_target_not_cname, names, forward).said == UNDETERMINED
-    assert verdict(test_ptr.test_ptr_forward_confirms, names, forward).said == "pass"
+    forward, ptr = built(forward_names, zone, address(IP)), built(reverse, zone, address(IP))
+    assert verdict(test_ptr.test_ptr_all_forward_confirm, ptr.names, forward, address(IP)).said == UNDETERMINED
+    assert verdict(test_ptr.test_ptr_target_not_cname, ptr.names, ptr, forward).said == UNDETERMINED
+    assert verdict(test_ptr.test_ptr_forward_confirms, ptr.names, forward, address(IP)).said == "pass"
 
 
 def test_report_hosts_without_end_are_bounded() -> None:
