@@ -85,7 +85,8 @@ def place(subject: Any, check: Check) -> Place:
         case Mta():
             return Place(subject.name, None, (subject.name,), subject.origin)
         case Address():
-            origin = subject.helo_origin if check.area == "helo" else None
+            greeting = check.area == "helo" or "spf_helo" in check.subjects
+            origin = subject.helo_origin if greeting else None
             return Place(subject.host, None, (subject.host,), origin or subject.origin, str(subject.ip))
         case Listener():
             return Place(subject.host, None, (subject.host,), subject.origin)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from verdicts import FINDING, PASS, Verdict, Zone, address, built, verdict
 
 from conformance.cases import test_helo, test_ptr, test_ptr_provider
+from conformance.catalogue import checks
 from conformance.facts import greeting, reverse
+from conformance.fleet.origin import Origin
+from conformance.subjects import place
 
 V4 = "203.0.113.1"
 OWN = frozenset({"example.com"})
@@ -121,3 +125,18 @@ def test_a_reverse_name_is_to_be_written_where_its_alias_leads(rule: str, names:
     fix = plain.fix or function.check.fix.format(address=subject)
     assert "1.113.0.203.in-addr.arpa." in fix
     assert "CNAME leads" not in fix
+
+
+@pytest.mark.parametrize(
+    ("id", "path"),
+    [
+        ("helo.resolves", "helo.yml"),
+        ("spf.helo", "helo.yml"),
+        ("spf.host-record", "helo.yml"),
+        ("ptr.exists", "ips.yml"),
+    ],
+)
+def test_a_finding_about_the_greeting_names_where_the_greeting_was_declared(id: str, path: str) -> None:
+    subject = replace(address(V4), origin=Origin("ips.yml", 2), helo_origin=Origin("helo.yml", 7))
+    assert str(place(subject, checks()[id]).origin).startswith(path)
+    assert str(place(replace(subject, helo_origin=None), checks()[id]).origin) == "ips.yml:2"
