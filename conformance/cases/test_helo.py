@@ -339,7 +339,12 @@ def test_helo_server_banner(server_names: ServerNames) -> None:
 
     Both begin with the server's domain by the standard; a generic banner may hide the software, not the name.
     """
+    literals = [(where, name) for where, name in server_names.said if parse_literal(name)]
     for where, name in server_names.said:
-        assert is_qualified(name) and not check_syntax(name), seen(f"{where} says {name!r}, which is no qualified name")
+        fit = (where, name) in literals or (is_qualified(name) and not check_syntax(name))
+        assert fit, seen(f"{where} says {name!r}, which is no qualified name")
     lost = findings(server_names.forward, lambda forward: None if forward.resolves else forward)
     assert not lost, seen("; ".join(f"{forward.name} has no address ({forward.describe()})" for forward in lost))
+    assert not literals, seen(
+        "; ".join(f"{where} says {name}: lawful, but a name is expected" for where, name in literals), at_most="should"
+    )

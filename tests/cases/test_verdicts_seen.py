@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from test_verdicts_tls import BROKEN_HANDSHAKE, CERTIFICATE, GOOD, IMPLICIT, SUBMISSION, judged
-from verdicts import FINDING, NOT_APPLICABLE, UNDETERMINED, Records, address, built, domain, verdict
+from verdicts import FINDING, NOT_APPLICABLE, UNDETERMINED, Records, Verdict, address, built, domain, verdict
 
 from conformance.cases import test_dmarc, test_dom, test_helo, test_ip_lists, test_ptr
 from conformance.facts.dmarc import report_destinations
@@ -85,6 +85,20 @@ def test_a_name_that_does_not_resolve_is_told_though_another_is_unknown() -> Non
     told = verdict(test_helo.test_helo_server_banner, said)
     assert told.said == FINDING
     assert "no.example" in told.text
+
+
+def test_a_server_that_names_its_address_keeps_to_the_letter() -> None:
+    def told(*said: str) -> Verdict:
+        names = tuple(built(forward_of, {}, name) for name in said if not name.startswith("["))
+        return verdict(
+            test_helo.test_helo_server_banner, ServerNames(tuple(("the banner", one) for one in said), names)
+        )
+
+    assert told("[203.0.113.1]").at_most == "should"
+    assert told("[IPv6:2001:db8::1]").at_most == "should"
+    for harder in ("[203.0.113.]", "203.0.113.1", "mx1"):
+        assert (told("[203.0.113.1]", harder).said, told("[203.0.113.1]", harder).at_most) == (FINDING, None)
+    assert told("[203.0.113.1]", "gone.example").at_most is None
 
 
 def test_a_family_is_not_judged_where_no_name_has_an_address() -> None:
