@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.check import NotApplicable, check, findings, listed, seen
-from conformance.reading import remedy
+from conformance.reading import mending, remedy
 from conformance.reading.excerpt import quoted
 
 if TYPE_CHECKING:
@@ -42,9 +42,16 @@ def test_spf_exists(spf: SpfRecords, domain: Domain) -> None:
     missing = findings(spf.roots, lambda root: root if root.absence else None)
     assert not missing, seen(
         "; ".join(root.absence for root in missing),
-        fix="; ".join(remedy.publish_at(root.name, root.owner, remedy.spf_of(spf.mechanisms)) for root in missing),
+        fix="; ".join(_record_for(root, spf.mechanisms) for root in missing),
         at_most=None if missing[0].name == domain.mail_from else "should",
     )
+
+
+def _record_for(root: Node, mechanisms: tuple[str, ...]) -> str:
+    meant = root.near_misses[0][0] if root.near_misses else ""
+    text, lost = mending.spf_instead(meant, mechanisms)
+    left_out = f", and in it what was meant by {listed(map(quoted, lost))}" if lost else ""
+    return f"{remedy.publish_at(root.name, root.owner, text)}{left_out}"
 
 
 @check(
@@ -356,27 +363,6 @@ def test_spf_all_inventory(spf_sender: SpfResult, spf_siblings: SpfPaths, sender
     repaired = remedy.spf_authorising(says.record, spf_siblings.forgotten, first=spf_siblings.denied)
     assert says.result == "pass", seen(
         f"{sender.address.ip} for {name}: {says.describe()}", fix=remedy.publish(says.owner, repaired)
-    )
-
-
-@check(
-    "RFC7208 2.3, 10.1.2: info",
-    "M3: info",
-    fix='Publish: {address.helo}. IN TXT "v=spf1 {address.spf_mechanism} -all"',
-)
-def test_spf_helo(spf_helo: SpfResult, speakers: tuple[str, ...]) -> None:
-    """The HELO name passes SPF, or has no record.
-
-    Bounces have no envelope sender: for them the greeting is what receivers evaluate.
-    """
-    says = spf_helo.known()
-    assert says.result != "permerror", seen(
-        f"{says.helo}: {says.describe()}", fix=f"Repair SPF of {says.helo}: it cannot be evaluated."
-    )
-    # One record for all who greet so: several would contradict each other.
-    repaired = remedy.spf_authorising(says.record, speakers, first=not says.by_default)
-    assert says.result in ("pass", "none"), seen(
-        f"{says.helo}: {says.describe()}", fix=remedy.publish(says.owner, repaired)
     )
 
 

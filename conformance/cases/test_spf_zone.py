@@ -73,6 +73,27 @@ def test_spf_no_dangling(spf_reliances: Reliances) -> None:
 
 
 @check(
+    "RFC7208 2.3, 10.1.2: info",
+    "M3: info",
+    fix='Publish: {address.helo}. IN TXT "v=spf1 {address.spf_mechanism} -all"',
+)
+def test_spf_helo(spf_helo: SpfResult, speakers: tuple[str, ...]) -> None:
+    """The HELO name passes SPF, or has no record.
+
+    Bounces have no envelope sender: for them the greeting is what receivers evaluate.
+    """
+    says = spf_helo.known()
+    assert says.result != "permerror", seen(
+        f"{says.helo}: {says.describe()}", fix=f"Repair SPF of {says.helo}: it cannot be evaluated."
+    )
+    # One record for all who greet so: several would contradict each other.
+    repaired = remedy.spf_authorising(says.record, speakers, first=not says.by_default)
+    assert says.result in ("pass", "none"), seen(
+        f"{says.helo}: {says.describe()}", fix=remedy.publish(says.owner, repaired)
+    )
+
+
+@check(
     "RFC7208 10.1.2: info",
     fix='Publish: {address.helo}. IN TXT "v=spf1 {address.spf_mechanism} -all"',
 )

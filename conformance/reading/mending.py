@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, compress
 
-from conformance.reading import spf, taglist, tlsrpt
+from conformance.reading import remedy, spf, taglist, tlsrpt
 from conformance.reading.dkim import DkimSyntaxError, parse_key
-from conformance.reading.remedy import spf_of
 from conformance.reading.typography import DECORATION, plain
 
 _SLIPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -38,6 +37,17 @@ def spf_mended(text: str) -> tuple[str, tuple[str, ...]]:
     return " ".join(("v=spf1", *compress(meant, kept))), tuple(lost)
 
 
+def spf_instead(text: str, mechanisms: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the record that a text was meant to be, or a new one of an empty text, with some mechanisms and an end.
+
+    Beside it the words that nobody can read, which are left out.
+    """
+    mended, lost = spf_mended(text)
+    record = spf.parse_all(mended)[0]
+    ended = record.all is not None or record.redirect is not None
+    return remedy.spf_authorising(mended if ended else f"{mended} ~all", mechanisms), lost
+
+
 def _meant(word: str) -> str:
     bare = word.strip(_STRAY)
     for pattern, meant in _SLIPS:
@@ -59,7 +69,7 @@ def spf_replaced(text: str, others: Mapping[int, Iterable[str]]) -> str:
     left = spf.parse_all(" ".join(("v=spf1", *dict.fromkeys(words))))[0]
     ended = left.all is not None or left.redirect is not None
     had = record.all is not None or record.redirect is not None
-    return left.text if ended or not had else spf_of(dict.fromkeys(words))
+    return left.text if ended or not had else remedy.spf_of(dict.fromkeys(words))
 
 
 def key_mended(text: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from verdicts import FINDING, NOT_APPLICABLE, PASS, UNDETERMINED, Verdict, Zone, address, built, domain, verdict
 
 from conformance.cases import test_spf as rules
+from conformance.cases import test_spf_zone
 from conformance.facts import spf
 from conformance.fleet.model import Sender
 
@@ -66,6 +67,14 @@ EXCHANGES = [(10, f"m{n}.example.net") for n in range(11)]
 FINDINGS: list[tuple[str, Zone, str, str]] = [
     ("exists", {}, "example.com TXT answered NXDOMAIN", 'IN TXT "v=spf1 ip4:203.0.113.1 ~all"'),
     ("exists", at("v=spf10 -all"), "1 record, none of which begins with v=spf1", ""),
+    (
+        "exists",
+        at("v=spf1; include:a.example.net ipv4:203.0.113.1"),
+        "none of which begins",
+        '"v=spf1 include:a.example.net ip4:203.0.113.1 ~all"',
+    ),
+    ("exists", at("spf1 a,mx -all"), "none of", '"v=spf1 ip4:203.0.113.1 -all", and in it what was meant by'),
+    ("exists", at("spf1 redirect=a.example.net"), "none of which", '"v=spf1 ip4:203.0.113.1 redirect=a.example.net"'),
     (
         "single",
         at("v=spf1 ip4:203.0.113.1 -all", "v=spf1 include:a.example.net ~all"),
@@ -285,7 +294,9 @@ def test_the_greeting(texts: list[str] | None, said: str) -> None:
 
 def greeted(zone: Zone, *speakers: str) -> Verdict:
     """Return what the rule of the greeting says."""
-    return verdict(rules.test_spf_helo, built(spf.spf_helo, zone, address(V4)), speakers or ("ip4:203.0.113.1",))
+    return verdict(
+        test_spf_zone.test_spf_helo, built(spf.spf_helo, zone, address(V4)), speakers or ("ip4:203.0.113.1",)
+    )
 
 
 def test_the_record_of_a_greeting_is_mended_and_no_second_one_published() -> None:

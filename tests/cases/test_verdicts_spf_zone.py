@@ -61,7 +61,7 @@ def judged(name: str, zone: Zone, **wishes: Any) -> Verdict:
 def test_a_good_record_passes(name: str) -> None:
     around = {
         "why.example.net TXT": ["%{i} may not send as %{d}, see http://example.net/?%{l}"],
-        "mx1.example.com TXT": ["v=spf1 a -all"],
+        "mx1.example.com TXT": [GOOD],
         "web.example.com TXT": ["v=spf1 -all"],
         "web.example.com A": ["203.0.113.7"],
     }
@@ -69,7 +69,7 @@ def test_a_good_record_passes(name: str) -> None:
     assert judged(name, zone) == Verdict(PASS)
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"host_record", "subdomains"}))
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"helo", "host_record", "subdomains"}))
 def test_silence_is_undetermined(name: str) -> None:
     silent = {f"example.com {kind}": None for kind in ("TXT", "SPF", "CNAME")}
     assert judged(name, silent).said == UNDETERMINED

@@ -29,6 +29,7 @@ BESIDES: dict[str, tuple[Any, ...]] = {
     "fields.is_record": ("STSv1",),
     "fields.near_miss": ("STSv1",),
     "mending.spf_replaced": ({1: ["a"]},),
+    "mending.spf_instead": (["ip4:203.0.113.7"],),
     "octets.find_octets": (ADDRESS,),
     "orgdomain.is_within": ({"example.com"},),
     "plans.dnscontrol.read_preview": ("a file",),
