@@ -77,7 +77,8 @@ class Patch:
     def cut(self, name: Name, rdtype: RdataType) -> RecordSet | None:
         """Return the proposed delegation at or above a name."""
         above = list(ancestors(name))[:-1]
-        for one in [name, *above] if rdtype != RdataType.NS else above:
+        # DS is the parent's to say (RFC 4035 section 3.1.4.1), NS of the cut itself is what the patch says.
+        for one in [name, *above] if rdtype not in (RdataType.NS, RdataType.DS) else above:
             if (found := self.sets.get((one, RdataType.NS))) is not None:
                 return found
         return None
@@ -92,11 +93,11 @@ class Layers:
 
     async def step(self, question: Question, live: Ask) -> Step:
         """Answer one question, as far as the next alias."""
-        if (zone := self._zone_of(question.name)) is not None:
+        if (zone := self._zone_of(question.name, question.rdtype)) is not None:
             look = zone.look_up(question.name, question.rdtype)
             if look.kind is Kind.CUT and look.set:
                 return await self._below(look.set, question, live)
-            return await live(question) if look.kind is Kind.UNMANAGED else _told(look, question, zone.place)
+            return await live(question) if look.kind is Kind.UNMANAGED else _told_by(zone, look, question)
         step = await self._patched(question, live)
         if step.answer.status is Status.UNDETERMINED and not step.chain and question.rdtype != RdataType.CNAME:
             step = await self._mended(question, step, live)
@@ -111,8 +112,10 @@ class Layers:
         told = replace(link.answer, rdtype=question.kind, records=(), status=Status.ABSENT)
         return Step(replace(told, aliases=(show_name(targets[0]),)), (targets[0],), onward=True)
 
-    def _zone_of(self, name: Name) -> Zone | None:
-        return next((self.zones[one] for one in (name, *ancestors(name)) if one in self.zones), None)
+    def _zone_of(self, name: Name, rdtype: RdataType) -> Zone | None:
+        """Return the whole zone that a question is for; one for DS goes to the zone above (RFC 4035 section 3.1.4.1)."""
+        holding = ancestors(name) if rdtype == RdataType.DS else (name, *ancestors(name))
+        return next((self.zones[one] for one in holding if one in self.zones), None)
 
     def _governs(self, name: Name) -> bool:
         """Whether something proposed may change what is live at a name."""
@@ -321,6 +324,14 @@ def _look(held: RecordSet, rdtype: RdataType) -> Look:
     if held.rdtype == rdtype or held.unknown:
         return Look(Kind.FOUND, held)
     return Look(Kind.ALIAS, held, target_of(held))
+
+
+def _told_by(zone: Zone, look: Look, question: Question) -> Step:
+    """Return what a whole zone says as the answer of its server, which names the zone where SOA is asked."""
+    step = _told(look, question, zone.place)
+    if question.rdtype != RdataType.SOA or step.onward or step.answer.status is Status.UNDETERMINED:
+        return step
+    return Step(replace(step.answer, zone=show_name(zone.origin).lower()))
 
 
 def _told(look: Look, question: Question, place: str) -> Step:

@@ -47,6 +47,9 @@ class Validity:
             raise Undetermined(f"the zone of {self.answer.name} is not known")
         if not self.ds.found:
             return False
+        if self.answer.layer != "live":
+            text = f"{self.ds.question} is there, and what is proposed is signed only where it is live"
+            raise Undetermined(text)
         if self.root is None or not self.root.authenticated:
             who = self.answer.server or "the resolver"
             text = f"{self.ds.question} is there, but {who} does not validate: its answers lack AD"

@@ -112,6 +112,10 @@ class Zone:
             return Look(Kind.FOUND, known) if known else Look(Kind.UNMANAGED)
         for above in _between(name, self.origin):
             if above != self.origin and (cut := self.sets.get((above, RdataType.NS))):
+                if above == name and rdtype == RdataType.DS:
+                    # This side of the cut says how it is signed (RFC 4035 section 3.1.4.1).
+                    known = self.sets.get((name, rdtype))
+                    return Look(Kind.FOUND, known) if known else Look(Kind.NODATA, self.soa)
                 return Look(Kind.FOUND if above == name and rdtype == RdataType.NS else Kind.CUT, cut)
             if above != name and (dname := self.sets.get((above, RdataType.DNAME))):
                 return Look(Kind.ALIAS, dname, _redirected(name, dname))

@@ -111,6 +111,26 @@ def test_a_whole_zone_says_all_there_is_below_it(layers) -> None:
     assert resolver.asked == []
 
 
+def test_a_whole_zone_is_the_zone_of_its_names(layers) -> None:
+    """Without that its zone would be taken for the next one above, whose servers and keys are judged then."""
+    text = WHOLE + "mx1 A 198.51.100.2\nalias CNAME mx1.example.net.\nsub NS ns.sub.example.com.\n"
+    names = ("example.com", "mx1.example.com", "none.example.com", "alias.example.com", "mx.sub.example.com")
+    found = ask(Local(LIVE, layers(example__com_zone=text)), *(f"{name} SOA" for name in names))
+    assert [one.zone for one in found] == ["example.com"] * 3 + ["example.net", "sub.example.com"]
+
+
+def test_ds_is_what_the_zone_above_says(layers) -> None:
+    live = LIVE | {"com.": f"example DS 1 13 2 {'AA' * 32}\nexample NS ns.example\n"}
+    text = WHOLE + f"sub NS ns.sub.example.com.\nsub DS 2 13 2 {'BB' * 32}\nother NS ns.sub.example.com.\n"
+    resolver = Local(live, layers(example__com_zone=text))
+    own, sub, other = ask(resolver, "example.com DS", "sub.example.com DS", "other.example.com DS")
+    assert (own.status, own.layer) == (Status.FOUND, "live")
+    assert (sub.status, sub.layer) == (Status.FOUND, "overlay:example.com.zone:6")
+    assert (other.describe(), other.layer) == ("NODATA", "overlay:example.com.zone:3")
+    (patched,) = ask(Local(live, layers(patch=HEAD + "@ NS ns.elsewhere.example.\n")), "example.com DS")
+    assert (patched.status, patched.layer) == (Status.FOUND, "live")
+
+
 def test_ttls(layers) -> None:
     resolver = Local(LIVE, layers(example__com_zone=WHOLE + "mx1 77 A 198.51.100.2\n"))
     assert [one.ttl for one in ask(resolver, "mx1.example.com A", "gone.example.com A")] == [77, 60]
