@@ -15,7 +15,6 @@ import dns.rdata
 import dns.rdatatype
 import dns.tokenizer
 import dns.ttl
-import dns.zone
 from dns.name import Name
 from dns.rdata import Rdata
 from dns.rdataclass import RdataClass
@@ -31,6 +30,8 @@ _MOST_PROBLEMS = 50
 
 _OWNER = re.compile(r'(?:\\.|[^\s;()"\\])+', re.DOTALL)
 _RANGE = re.compile(r"(\d{1,10})-(\d{1,10})(?:/(\d{1,10}))?")
+_NUMBER = re.compile(r"\\.|\$\$|\$(?:\{([+-]?\d{1,9})(?:,(\d{1,3})(?:,([doxXnN]))?)?\}|(?!\{))", re.DOTALL)
+"""What $GENERATE puts a number in place of, and what it leaves as it is: ``$``, ``${offset,width,base}``."""
 _MARK = re.compile(r'\\.|["();]', re.DOTALL)
 
 Include = Callable[[str, str], tuple[str, str]]
@@ -107,7 +108,7 @@ class _Reader:
             if (name := words[0].upper()) not in ("$GENERATE", "$INCLUDE"):
                 self._directive(name, words[1:], f"{file}:{line}")
             elif name == "$GENERATE":
-                self._generate(entry, words[1:], f"{file}:{line}")
+                self._generate(words[1:], f"{file}:{line}")
             else:
                 self._include(words[1:], file, depth)
             return
@@ -171,22 +172,21 @@ class _Reader:
                 raise ValueError(f"{name} {rdtype.name} is set at {known.place} already")
             self.sets[name, rdtype] = RecordSet(name, rdtype, 0, (), place)
 
-    def _generate(self, entry: str, words: list[str], place: str) -> None:
+    def _generate(self, words: list[str], place: str) -> None:
         found = _RANGE.fullmatch(words[0]) if words else None
         if found is None:
             raise ValueError("$GENERATE takes a range such as 1-254 or 0-100/2")
         first, last, step = int(found[1]), int(found[2]), int(found[3] or 1)
         if step < 1 or first > last or (last - first) // step >= _MOST_GENERATED:
             raise ValueError(f"$GENERATE {words[0]} is no range of at most {_MOST_GENERATED:,} numbers")
-        if self.origin is None:
-            raise ValueError("$GENERATE stands before the first $ORIGIN")
-        default = self.default_ttl if self.default_ttl is not None else self.last_ttl
-        head = f"$ORIGIN {self.origin}\n" + ("" if default is None else f"$TTL {default}\n")
-        made = dns.zone.from_text(
-            head + entry, origin=dns.name.root, relativize=False, check_origin=False, allow_include=False
-        )
-        for name, ttl, rdata in made.iterate_rdatas():
-            self._add(name, ttl, rdata, place)
+        if len(words) < 4:
+            raise ValueError("$GENERATE takes a range, a name, a type and data")
+        owner, *head, data = words[1:]
+        _type(head[-1])
+        for number in range(first, last + 1, step):
+            text = f"{' '.join(head)} {_numbered(data, number)}"
+            ttl, rdata = self._record(dns.tokenizer.Tokenizer(text))
+            self._add(self._name(_numbered(owner, number)), ttl, rdata, place)
 
     def _include(self, words: list[str], file: str, depth: int) -> None:
         if not 1 <= len(words) <= 2:
@@ -260,6 +260,33 @@ def _words(entry: str) -> list[str]:
     while not (token := tokens.get()).is_eol_or_eof():
         found.append(token.value)
     return found
+
+
+def _numbered(text: str, number: int) -> str:
+    """Return a text of $GENERATE with a number in its places. Raises ValueError.
+
+    Data of several words stands in quotes, which are no part of it: those of a text are written as ``\\"``.
+    """
+
+    def put(found: re.Match[str]) -> str:
+        if found[0] == "$$":
+            return "$"
+        return found[0].replace('\\"', '"') if found[0][0] == "\\" else _formatted(number, found)
+
+    if "${" in _NUMBER.sub("", text):
+        raise ValueError(f"{quoted(text)} has a place for a number that is not ${{offset,width,base}}")
+    return _NUMBER.sub(put, text)
+
+
+def _formatted(number: int, found: re.Match[str]) -> str:
+    """Return a number as BIND writes it: decimal, octal, hexadecimal, or as nibbles with the last one first."""
+    value, width, base = number + int(found[1] or 0), int(found[2] or 0), found[3] or "d"
+    if value < 0:
+        raise ValueError(f"{found[0]} makes {number} less than 0")
+    if base not in ("n", "N"):
+        return format(value, base).zfill(width)
+    nibbles = ".".join(reversed(format(value, "x" if base == "n" else "X")))
+    return (nibbles + ".0" * width)[: max(width, len(nibbles))]
 
 
 def _type(text: str) -> RdataType:

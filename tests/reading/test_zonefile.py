@@ -104,6 +104,42 @@ def test_generated_records() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("line", "name", "data"),
+    [
+        ('1-1 h-$ MX "0 ."', "h-1 MX", "0 ."),
+        (r'1-1 mx$ TXT "\"v=spf1 ip4:192.0.2.$ -all\""', "mx1 TXT", '"v=spf1 ip4:192.0.2.1 -all"'),
+        # As BIND has it: the quotes are those of $GENERATE.
+        ('1-1 mx$ TXT "v=spf1 -all"', "mx1 TXT", '"v=spf1" "-all"'),
+        ("18-18 ${0,3,n} A 192.0.2.1", "2.1 A", "192.0.2.1"),
+        ("171-171 ${0,5,N} A 192.0.2.1", "B.A.0 A", "192.0.2.1"),
+        ("18-18 a${-2,4,x}-${0,0,o} A 192.0.2.1", "a0010-22 A", "192.0.2.1"),
+        ("1-1 a$$-$ 300 IN A 192.0.2.1", r"a\$-1 A", "192.0.2.1"),
+        (r"1-1 a\$-$ A 192.0.2.1", r"a\$-1 A", "192.0.2.1"),
+    ],
+)
+def test_what_bind_generates(line: str, name: str, data: str) -> None:
+    owner, rdtype = name.split()
+    ttl = "300" if " 300 " in line else "60"
+    assert told(read(f"$TTL 60\n$GENERATE {line}\n")) == {f"{owner}.example.com. {rdtype}": ["zone:2", ttl, data]}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("1-2 a$ A", "$GENERATE takes a range, a name, a type and data"),
+        ("1-2 a$ MX 0 .", "unknown record type '0'"),
+        ("1-2 a${x} A 192.0.2.1", "has a place for a number that is not ${offset,width,base}"),
+        ("1-2 a${-5} A 192.0.2.1", "${-5} makes 1 less than 0"),
+        ("1-2 a$ A 192.0.2.x", "Text input is malformed"),
+    ],
+)
+def test_what_bind_would_not_generate(line: str, why: str) -> None:
+    (problem,) = problems(f"$TTL 60\n$GENERATE {line}\n")
+    assert problem.startswith("zone:2: ")
+    assert why in problem
+
+
 @pytest.mark.parametrize("wrong", ["0-99999999", "9-1", "1-2/0", "x", ""])
 def test_ranges_that_are_none(wrong: str) -> None:
     assert "$GENERATE" in problems(f"$TTL 60\n$GENERATE {wrong} ip-$ A 198.51.100.$\n")[0]
