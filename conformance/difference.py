@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from conformance.report.base import BROKEN
 from conformance.report.grouping import WORST, Result, Results, gates
 
 Key = tuple[str, str, str]
-_BAD = ("fail", "advice", "waived")
-_RANK = {outcome: rank for rank, outcome in enumerate(WORST)}
+_GATING = ("fail", "known")
+"""Outcomes of a broken rule that gates: what the base of a run knew is as broken as what it did not."""
+_RANK = {outcome: rank for rank, outcome in enumerate(WORST)} | {"known": WORST.index("fail")}
 _COMPARED = ("tool", "rules", "inventory", "limit", "profiles", "level", "probe")
 
 
@@ -45,7 +47,7 @@ def compare(before: Results, after: Results) -> Difference:
         tuple(_worst_first(vanishes)),
         tuple(_worst_first(unknown)),
         same,
-        any(one["outcome"] == "fail" for one in appears),
+        any(one["outcome"] in _GATING for one in appears),
         any(gates(one, after) for one in unknown),
     )
 
@@ -67,7 +69,7 @@ def _by_key(results: Results) -> dict[Key, Result]:
 
 
 def _is_bad(result: Result | None) -> bool:
-    return result is not None and result["outcome"] in _BAD
+    return result is not None and result["outcome"] in BROKEN
 
 
 def _is_unknown(result: Result | None) -> bool:

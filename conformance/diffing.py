@@ -12,7 +12,7 @@ from conformance.options import OPTIONS, UsageError
 NOT_OF_A_DIFF = frozenset(
     {
         *("replay", "reports", "report-dir", "keep", "resume", "quiet-ok", "notify", "confirm", "format", "gate"),
-        "strict-waivers",
+        *("strict-waivers", "against", "baseline", "update-baseline", "accept-new"),
     }
 )
 """Options of a run that are not those of two."""

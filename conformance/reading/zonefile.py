@@ -99,7 +99,7 @@ class _Reader:
             try:
                 self._entry(entry, file, line, depth)
             except (dns.exception.DNSException, ValueError, OverflowError) as error:
-                why = " ".join(str(error).split()) or type(error).__name__
+                why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
                 self.problems.append(f"{file}:{line}: {why}: {quoted(entry.strip(), 60)}")
 
     def _entry(self, entry: str, file: str, line: int, depth: int) -> None:

@@ -145,12 +145,14 @@ def test_what_comes_has_its_order_too_and_what_is_kept_for_minutes_needs_none(di
 
 
 def test_what_is_usual_for_runs_is_not_for_the_two_of_a_comparison(diff: Diff, tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmailconform_overlay = usual.zone,mode=patch\n")
+    usual = "mailconform_overlay = usual.zone,mode=patch\nmailconform_gate = new\nmailconform_baseline = known.json\n"
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{usual}mailconform_update_baseline = yes\n")
     (tmp_path / "usual.zone").write_text("$ORIGIN example.com.\n$DELETE s1._domainkey TXT\n")
     ran = diff("", MAILCONFORM_FORMAT="markdown")
     assert ran.status == 1, ran.said
     assert ran.out.splitlines()[0].startswith("before: live DNS")
     assert not list(tmp_path.rglob("report.md"))
+    assert not (tmp_path / "known.json").exists(), "a comparison writes no baseline"
 
 
 def test_runs_of_before_are_compared_too(diff: Diff, tmp_path: Path) -> None:
