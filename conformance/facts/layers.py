@@ -28,6 +28,7 @@ Ask = Callable[[Question], Awaitable[Step]]
 _SHORTEST = 3
 """Labels, the root's included, of names that do not vanish with what stands below them: ``example.com``."""
 _WILDCARD = "whether a wildcard speaks or will speak for {} cannot be seen: give the whole zone"
+_STALE = "{2} of the {1} records that are to go from {0} cannot be seen there now: plan anew, from what is live"
 _COMMON = (RdataType.A, RdataType.AAAA, RdataType.MX, RdataType.TXT, RdataType.NS, RdataType.PTR, RdataType.SRV)
 """Types by which is seen whether a name still exists without one of its record sets."""
 
@@ -225,6 +226,10 @@ class Layers:
         if step.answer.status is Status.FOUND and (place := await self._blocked(question, step, live)):
             return _unseen(question, place, _WILDCARD.format(question.text))
         removed = {_folded(record_of(rdata)) for rdata in change.removed or ()}
+        live_now = {_folded(one) for one in step.answer.records}
+        # Whoever made the plan saw another zone than there is now: what will be there is not what it says.
+        if stale := removed - live_now - {_folded(record_of(rdata)) for rdata in change.rdatas}:
+            return _unseen(question, change.place, _STALE.format(question.text, question.rdtype.name, len(stale)))
         kept = [] if step.chain else [one for one in step.answer.records if _folded(one) not in removed]
         held = {_folded(one) for one in kept}
         added = [one for one in map(record_of, change.rdatas) if _folded(one) not in held]
@@ -307,10 +312,10 @@ def _at(question: Question, name: Name) -> Question:
 
 
 def _folded(record: Record) -> Record:
-    """Return a record as names in it are compared; texts stay as they are."""
+    """Return a record as names in it are compared; of a text counts what it says, not where it is split."""
     if isinstance(record, str):
         return record.lower()
-    return (record[0], record[1].lower()) if isinstance(record[0], int) else record
+    return (record[0], record[1].lower()) if isinstance(record[0], int) else ("".join(map(str, record)),)
 
 
 def _alike(one: Step, other: Step) -> bool:

@@ -380,6 +380,7 @@ def test_single_records_come_and_go(tmp_path: Path) -> None:
     details = [
         "+ CREATE example.com TXT one ttl=300",
         "- DELETE s1._domainkey.example.com TXT v=DKIM1 ttl=300",
+        '- DELETE s2._domainkey.example.com TXT "v=DKIM1; " "p=live" ttl=300',
         "- DELETE mx1.example.com A 198.51.100.1 ttl=300",
         "+ CREATE new.example.com CNAME mx1.example.net. ttl=300",
         "+ CREATE x.wild.example.com A 198.51.100.3 ttl=300",
@@ -388,11 +389,12 @@ def test_single_records_come_and_go(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps(report))
     overlays.load.cache_clear()
     made = overlays.load((f"plan:{tmp_path}/report.json",))
-    questions = ("example.com TXT", "s1._domainkey.example.com TXT", "mx1.example.com A", "new.example.com A")
-    answers = ask(Local(LIVE, made), *questions, "x.wild.example.com A")
-    assert [one.describe() for one in answers[:-1]] == ["2 records", "1 record", "NXDOMAIN", "1 record"]
+    live = LIVE | {"example.com.": LIVE["example.com."] + 's2._domainkey TXT "v=DKIM1; p=li" "ve"\n'}
+    questions = ("example.com TXT", "mx1.example.com A", "new.example.com A", "s2._domainkey.example.com TXT")
+    answers = ask(Local(live, made), *questions, "s1._domainkey.example.com TXT", "x.wild.example.com A")
+    assert [one.describe() for one in answers[:-2]] == ["2 records", "NXDOMAIN", "1 record", "NXDOMAIN"]
     assert answers[0].layer == f"overlay:{tmp_path}/report.json:example.com and live"
-    assert answers[1].strings == (("v=DKIM1; p=live",),)
+    assert answers[-2].error.startswith("1 of the TXT records that are to go from s1._domainkey.example.com cannot be")
     assert "wildcard" in answers[-1].error
 
 
