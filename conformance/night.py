@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-_REPORTS = click.option("--reports", metavar="DIR", default="reports", show_default=True, help="Folder of the runs.")
+from conformance.given import fail, options, settled
+from conformance.options import UsageError
+
+_REPORTS = ("reports",)
 
 
 @click.command()
-@_REPORTS
+@options(_REPORTS)
 @click.option("--nagios", is_flag=True, help="End with 0, 1, 2, 3 for OK, WARNING, CRITICAL, UNKNOWN.")
 @click.option("--max-age", type=float, default=26.0, show_default=True, help="Hours after which a run is missed.")
-def status(reports: str, nagios: bool, max_age: float) -> None:
+def status(nagios: bool, max_age: float, **given: Any) -> None:
     """Say in one line what the last run came to. For people, Nagios and Icinga."""
     import datetime
 
     from conformance.report import status as last
 
-    found = last.status(Path(reports), datetime.datetime.now(datetime.UTC), max_age)
+    found = last.status(_top(given), datetime.datetime.now(datetime.UTC), max_age)
     click.echo(str(found))
     raise SystemExit(found.state if nagios else 0)
 
@@ -30,16 +34,15 @@ def history() -> None:
 
 
 @history.command()
-@_REPORTS
-def rebuild(reports: str) -> None:
+@options(_REPORTS)
+def rebuild(**given: Any) -> None:
     """Make the history anew from the results of the runs that are kept. Exit status 4: some cannot be read."""
     from conformance.report.history import FILE, History
     from conformance.report.text import plural, printable
 
-    top = Path(reports)
+    top = _top(given)
     if not top.is_dir():
-        click.echo(f"{printable(reports)} is no folder", err=True)
-        raise SystemExit(4)
+        fail(f"{top} is no folder")
     for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
         (top / name).unlink(missing_ok=True)
     with History(top / FILE) as made:
@@ -48,3 +51,11 @@ def rebuild(reports: str) -> None:
     for line in wrong:
         click.echo(printable(line, 2000), err=True)
     raise SystemExit(4 if wrong else 0)
+
+
+def _top(given: dict[str, Any]) -> Path:
+    """Return the folder of the runs: where a run would look for it, so that all of them find the same."""
+    try:
+        return Path(settled(given)["reports"])
+    except UsageError as error:
+        fail(str(error))

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.report.grouping import WORDS, Results
+from conformance.report.grouping import WORDS, Results, gates
 from conformance.report.reader import ResultsError, load
 from conformance.report.runs import LATEST
 from conformance.report.text import clip, plural, printable
@@ -57,12 +57,17 @@ def _judged(document: Results) -> tuple[int, str]:
     if run.get("inconclusive"):
         return UNKNOWN, clip(printable(run["inconclusive"]), _WIDTH)
     if counts["fail"]:
-        rules = dict.fromkeys(result["check"] for result in document["results"] if result["outcome"] == "fail")
-        changes = document.get("changes")
-        new = f", {changes['new']} new" if changes and changes["new"] else ""
-        return CRITICAL, clip(f"{plural(counts['fail'], 'finding')} of {', '.join(rules)}{new}", _WIDTH)
-    if run["exit"] == 6 or counts["undetermined"]:
-        return WARNING, f"nothing broken seen, {plural(counts['undetermined'], 'check')} undetermined"
+        failed = [result for result in document["results"] if result["outcome"] == "fail"]
+        rules = dict.fromkeys(result["check"] for result in failed)
+        # What is advised may be new, too, and wakes nobody.
+        fresh = sum(result.get("change") == "new" for result in failed)
+        new = f", {fresh:,} new" if fresh else ""
+        return CRITICAL, clip(f"{plural(len(failed), 'finding')} of {', '.join(rules)}{new}", _WIDTH)
+    if run["exit"] == 1:
+        return CRITICAL, clip(printable(run["exit_text"]), _WIDTH)
+    blind = sum(result["outcome"] == "undetermined" and gates(result, document) for result in document["results"])
+    if run["exit"] == 6 or blind:
+        return WARNING, f"nothing broken seen, {plural(blind, 'gating check')} undetermined"
     known = f", {plural(counts['known'], 'finding')} known" if counts["known"] else ""
     return OK, f"{plural(counts['pass'], 'check')} passed{known}"
 

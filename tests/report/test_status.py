@@ -26,6 +26,7 @@ def written(folder: Path, *own: dict[str, Any], ended: str = ENDED, **run: Any) 
 
 
 BAD = result("ptr.exists", "mx1.example.net/203.0.113.1", "fail", seen="none | x=1")
+ADVISED = result("ptr.single", "mx1.example.net/203.0.113.1", "advice", level="should")
 KNOWN = result("ptr.exists", "mx1.example.net/203.0.113.1", "known", known_since="2026-11-01")
 DARK = result("ptr.exists", "mx1.example.net/203.0.113.1", "undetermined", seen="no answer", cause="no answer")
 
@@ -38,7 +39,10 @@ DARK = result("ptr.exists", "mx1.example.net/203.0.113.1", "undetermined", seen=
         ((), {"exit": 0, "dns": "proposed"}, 3, "UNKNOWN - the last run judged proposed DNS, not what is live | "),
         ((KNOWN,), {"exit": 0}, 0, "MAILCONFORM OK - 0 checks passed, 1 finding known | "),
         ((DARK,), {"exit": 6, "inconclusive": "::1 left 60 of 60 open"}, 3, "UNKNOWN - ::1 left 60 of 60 open | "),
-        ((DARK,), {"exit": 6}, 1, "MAILCONFORM WARNING - nothing broken seen, 1 check undetermined | "),
+        ((DARK,), {"exit": 6}, 1, "MAILCONFORM WARNING - nothing broken seen, 1 gating check undetermined | "),
+        ((DARK | {"level": "info"},), {"exit": 0}, 0, "MAILCONFORM OK - 0 checks passed | "),
+        ((), {"exit": 1, "exit_text": "1 waiver stale (--strict-waivers)"}, 2, "CRITICAL - 1 waiver stale (--strict"),
+        ((BAD | {"change": "new"}, ADVISED | {"change": "new"}), {"exit": 1}, 2, "1 finding of ptr.exists, 1 new | "),
         ((BAD,), {"exit": 2, "complete": False, "exit_text": "interrupted | yes"}, 3, "UNKNOWN - interrupted / yes | "),
     ],
 )
@@ -55,6 +59,21 @@ def test_an_old_run_and_none_are_unknown(tmp_path: Path) -> None:
     assert status(tmp_path, NOW).state == 3
     old = status(written(tmp_path, BAD, exit=1), NOW + datetime.timedelta(hours=21))
     assert (old.state, old.text) == (3, "the last run ended 27 h ago")
+
+
+def test_the_folder_is_found_where_a_run_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "by-ini").mkdir()
+    (tmp_path / "by-variable").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmailconform_reports = by-ini\n")
+    written(tmp_path / "by-ini", BAD, exit=1)
+    written(tmp_path / "by-variable", exit=0)
+    monkeypatch.delenv("MAILCONFORM_REPORTS", raising=False)
+    assert "CRITICAL" in CliRunner().invoke(main, ["status", "--max-age=1e9"]).output
+    monkeypatch.setenv("MAILCONFORM_REPORTS", "by-variable")
+    assert "OK" in CliRunner().invoke(main, ["status", "--max-age=1e9"]).output
+    assert "by-variable/history.sqlite" in CliRunner().invoke(main, ["history", "rebuild"]).output
+    assert CliRunner().invoke(main, ["history", "rebuild", "--reports=gone"]).exit_code == 4
 
 
 def test_the_command_follows_latest(tmp_path: Path) -> None:
