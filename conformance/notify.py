@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
@@ -23,6 +26,8 @@ def problem(target: str) -> str:
     """Return what is wrong with a target; nothing for ``mailto:ADDRESS`` and ``https://...``."""
     if target.startswith("mailto:"):
         return "" if _ADDRESS.fullmatch(target) else f"{target!r} is not of the form mailto:ADDRESS"
+    if _ADDRESS.fullmatch(f"mailto:{target}"):
+        return f"{target!r} is an address: write it as mailto:{target}"
     try:
         parts = urlsplit(target)
         host = parts.hostname or ""
@@ -61,8 +66,18 @@ def notify(targets: Sequence[str], results: Results) -> Iterator[str]:
             else:
                 _post(target, results)
         except Exception as error:
-            why = type(error).__name__ if not isinstance(error, OSError) else error.strerror or type(error).__name__
-            yield f"{_shown(target)} was not told: {why}"
+            yield f"{_shown(target)} was not told: {_why(error)}"
+
+
+def _why(error: Exception) -> str:
+    """Return what went wrong. The words of an HTTP client are left out: the address may stand in them."""
+    import httpx
+
+    if isinstance(error, subprocess.TimeoutExpired | httpx.TimeoutException):
+        return f"no answer in {SECONDS:g} s"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
 
 
 def _mail(address: str, results: Results) -> None:
@@ -72,6 +87,8 @@ def _mail(address: str, results: Results) -> None:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("\n".join(news.lines(results)) + "\n")
     text = message.as_bytes(policy=SMTP.clone(linesep="\n"))
+    if shutil.which("sendmail") is None:
+        raise FileNotFoundError(errno.ENOENT, f"no sendmail in {os.environ.get('PATH', '') or 'an empty PATH'}")
     done = subprocess.run(["sendmail", "-i", "-t"], input=text, check=False, timeout=SECONDS, capture_output=True)
     if done.returncode:
         raise OSError(done.returncode, f"sendmail ended with status {done.returncode}")

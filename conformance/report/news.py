@@ -9,6 +9,7 @@ from typing import Any
 from conformance.report.grouping import WORST, Result, Results, causes, changed, inconclusive, verdict
 from conformance.report.text import clip, plural, printable
 from conformance.report.waived import lapse
+from conformance.report.words import proposal
 
 MOST = 20
 """Findings of a kind that are named."""
@@ -46,14 +47,15 @@ def subject(results: Results) -> str:
     found, gone = new_findings(results), fixed(results)
     worst = f": {found[0]['check']} {found[0]['subject']}" if found else ""
     numbers = ", ".join(filter(None, (f"{len(found)} new" if found else "", f"{len(gone)} fixed" if gone else "")))
-    return clip(printable(f"mailconform: {numbers or verdict(results)}{worst}"), 200)
+    proposed = "PROPOSED: " if proposal(results) else ""
+    return clip(printable(f"mailconform: {proposed}{numbers or verdict(results)}{worst}"), 200)
 
 
 def lines(results: Results, report: str | os.PathLike[str] | None = None) -> list[str]:
     """Return the news as lines of text without control characters."""
     if dark := inconclusive(results):
         return [subject(results), *dark, *_ending(results, report)]
-    out = [subject(results), *changed(results)]
+    out = [subject(results), *([f"{printable(told)}."] if (told := proposal(results)) else []), *changed(results)]
     found, gone = new_findings(results), fixed(results)
     out += [f"{_MARKS.get(one['outcome'], '-')} {_about(one)}" for one in found[:MOST]]
     out += [f"and {len(found) - MOST:,} more that are new"] if len(found) > MOST else []

@@ -36,6 +36,12 @@ def test_a_run_that_tells_nothing_has_nothing_new() -> None:
     assert not [line for line in news.lines(dark) if "ptr.exists" in line]
 
 
+def test_what_is_only_proposed_says_so() -> None:
+    proposed = later(dns="proposed", overlays=["example.com.zone"])
+    assert news.subject(proposed).startswith("mailconform: PROPOSED: 1 new, 1 fixed: ")
+    assert "PROPOSED: DNS as changed by example.com.zone, not as it is live." in news.payload(proposed)["text"]
+
+
 def test_of_many_findings_the_first_are_named_and_the_rest_is_counted() -> None:
     told = news.lines(results(*BROKEN, exit=1))
     assert sum(line.startswith("F MUST ptr.exists ") for line in told) == news.MOST
