@@ -95,7 +95,9 @@ class History:
         return Changes(last, since, frozenset(flapping), tuple(fixed))
 
     def record(self, results: Results) -> None:
-        """Take the results of a run in, once; those of a run that is known already change nothing."""
+        """Take the results of a run in, once; a run that is known already, or came to none, changes nothing."""
+        if not results["results"]:
+            return
         scope, run = scope_of(results), results["run"]
         self._base.execute("BEGIN IMMEDIATE")
         try:

@@ -140,6 +140,11 @@ def test_a_run_counts_once_and_a_steady_night_adds_no_rows(history: History, tmp
         assert base.execute("SELECT count(*) FROM spells").fetchone() == (1,)
 
 
+def test_a_run_that_came_to_nothing_is_none_to_compare_with(history: History) -> None:
+    changes = over(history, night(1, "fail"), night(2), night(3, "fail", "fail"))
+    assert changes.before == "2026-11-01T02:00:00+00:00"
+
+
 def test_it_is_made_again_from_results(tmp_path: Path) -> None:
     documents = [night(1, "fail"), night(2, "pass"), night(3, "fail")]
     for document in documents:
