@@ -243,10 +243,14 @@ def waivers(text: str, path: str = "") -> tuple[list[Waiver], list[Fault]]:
 
 
 def _defaults(data: Mapping[str, Any]) -> Defaults:
+    given = data.get("defaults", {})
     try:
-        return Defaults.model_validate(data.get("defaults", {}))
-    except ValidationError:
-        return Defaults()
+        return Defaults.model_validate(given)
+    except ValidationError as error:
+        # What is wrong is told; the rest holds, so that waivers are held against it at once.
+        wrong = {one["loc"][0] for one in error.errors() if one["loc"]}
+        kept = given.items() if isinstance(given, Mapping) else ()
+        return Defaults.model_validate({name: value for name, value in kept if name not in wrong})
 
 
 def _row_faults(row: Any, path: Path, located: Located, defaults: Defaults) -> Iterator[Fault]:
@@ -293,7 +297,7 @@ def _said(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
-        hint = did_you_mean(name, (*Entry.model_fields, *Defaults.model_fields, *File.model_fields))
+        hint = did_you_mean(str(error["loc"][-1]), (*Entry.model_fields, *Defaults.model_fields, *File.model_fields))
         return f"unknown key {quoted(name)}{'; ' if hint else ''}{hint}"
     if error["type"] == "too_short" or error["input"] == "":
         return f"{name} is empty"
