@@ -14,6 +14,7 @@ from conformance.facts.snapshot import Gathering, Snapshot
 from conformance.facts.snapshot import load as load_facts
 from conformance.facts.store import Store
 from conformance.fleet.model import Fleet
+from conformance.reading.excerpt import listed
 from conformance.report import base
 from conformance.report.grouping import Result
 from conformance.report.reader import load, place
@@ -110,6 +111,7 @@ def merge(shards: Sequence[Shard], *, internal: bool = False) -> Merged:
         found={str(number): result for number, result in enumerate(results)},
         expected={text: (text,) for text in _unreached(shards, results)},
         internal=internal or any(shard.run["exit"] == 3 for shard in shards),
+        cut_short=_cut_short(shards),
         failed_elsewhere=any(map(_failed_elsewhere, shards)),
         streams=_streams(shards),
         spf=spf_of([shard.document.get("spf", {}) for shard in shards]),
@@ -285,6 +287,14 @@ def _missing(shards: Sequence[Shard]) -> list[str]:
     return [f"shard {one} of {of}" for one in range(1, of + 1) if one not in given]
 
 
+def _cut_short(shards: Sequence[Shard]) -> str:
+    """Return why the whole is partial, as far as that is a shard that is missing: nobody interrupted the others."""
+    missing = _missing(shards)
+    if not missing or any(shard.run["exit"] == 2 for shard in shards):
+        return ""
+    return f"{listed(missing, 3)} {'is' if len(missing) == 1 else 'are'} missing"
+
+
 def _unreached(shards: Sequence[Shard], results: Iterable[Result]) -> list[str]:
     """Return what no shard came to: the subjects that one was to judge and none did, the shards that are missing."""
     judged = {f"{one['check']} {one['subject']}" for one in results}
@@ -299,7 +309,7 @@ def _unfinished(shards: Sequence[Shard]) -> Iterator[str]:
         if not shard.run["complete"]:
             left = shard.run["unreached"]
             first = f", first {left[0]}" if left else ""
-            yield f"{shard.name} is unfinished: {plural(len(left), 'subject')} not reached{first}"
+            yield f"{shard.name} is unfinished: {len(left):,} not reached{first}"
     if missing := _missing(shards):
         yield f"missing: {', '.join(missing[:20])}"
 

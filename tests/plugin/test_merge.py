@@ -192,7 +192,7 @@ def test_an_unfinished_shard_says_what_is_missing() -> None:
     merged = merge([one, again])
     run = merged.document["run"]
     assert (run["exit"], run["complete"], run["unreached"]) == (2, False, left[1:])
-    assert f"a is unfinished: 2 subjects not reached, first {left[0]}" in merged.warnings
+    assert f"a is unfinished: 2 not reached, first {left[0]}" in merged.warnings
     assert set(merged.warnings) <= set(run["notes"])
 
 
@@ -202,6 +202,7 @@ def test_a_shard_that_is_missing_is_named() -> None:
     run = merged.document["run"]
     assert (run["exit"], run["complete"], run["unreached"]) == (2, False, ["shard 3 of 3"])
     assert "missing: shard 3 of 3" in merged.warnings
+    assert merged.document["run"]["exit_text"] == "shard 3 of 3 is missing: these results are partial"
     assert run["extra"] == {}
     for other, said in (("2/3", "are both shard 2 of 3"), ("3/4", "is one of 4 shards"), ("4/3", "is no K/N")):
         with pytest.raises(MergeError, match=said):
