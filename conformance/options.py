@@ -138,7 +138,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "overlay",
         "Zone file that is not live and answers before live DNS: whole, or the record sets of a patch. Repeatable.",
-        "FILE[,mode=replace|patch]",
+        "FILE[,mode=replace|patch][,origin=ZONE]",
         many=True,
     ),
     Option(
