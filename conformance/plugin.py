@@ -167,12 +167,15 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, None, N
         return (yield)
     from conformance.facts.snapshot import SnapshotError
     from conformance.item import case_of
+    from conformance.reporting import room_for_results
 
-    run.expect((item.nodeid, case) for item in session.items if (case := case_of(item)))
+    with room_for_results(run):
+        run.expect((item.nodeid, case) for item in session.items if (case := case_of(item)))
     # A worker of pytest-xdist must not keep the controller waiting: it is the one that is interrupted.
     yield
     try:
-        run.gather(case for item in session.items if (case := case_of(item)))
+        with room_for_results(run):
+            run.gather(case for item in session.items if (case := case_of(item)))
     except (SnapshotError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from html import escape
 from typing import Any, TextIO
@@ -22,6 +24,7 @@ from conformance.receiver import capture
 from conformance.report import news
 from conformance.report.evidence import answer_text, session_text
 from conformance.report.grouping import Results
+from conformance.report.terminal import noted
 from conformance.report.text import plural, printable
 from conformance.report.words import WIDE, in_words, way
 from conformance.run import Run
@@ -48,8 +51,8 @@ LETTERS = {
     "not-applicable": ("not applicable", "-", ("NOT APPLICABLE", {"blue": True})),
 }
 """Category, letter and word of each outcome."""
-STALE = ("stale waiver", "s", ("STALE WAIVER", {"yellow": True}))
-"""Of what conforms, although a waiver excuses it."""
+UNNEEDED = ("passed though waived", "s", ("PASSED THOUGH WAIVED", {"yellow": True}))
+"""Of what conforms, although a waiver excuses it. The waiver is stale where nothing else needs it either."""
 _PYTEST_OUTCOME = {
     "pass": "passed",
     "fail": "failed",
@@ -82,7 +85,7 @@ def tell(report: pytest.TestReport, result: dict[str, Any]) -> None:
 
 def status(result: Mapping[str, Any]) -> tuple[str, str, tuple[str, dict[str, bool]]]:
     """Return category, letter and word of a result."""
-    return STALE if result["outcome"] == "pass" and result["waiver"] else LETTERS[result["outcome"]]
+    return UNNEEDED if result["outcome"] == "pass" and result["waiver"] else LETTERS[result["outcome"]]
 
 
 def adds_up_times(config: pytest.Config) -> bool:
@@ -115,6 +118,25 @@ def _lines(lines: Sequence[Line | capture.Line]) -> Iterator[str]:
         yield f"{len(lines) - _LINES} more lines in facts.json"
 
 
+@contextmanager
+def room_for_results(run: Run) -> Generator[None]:
+    """End the run with 3 and one line where its folder takes nothing more: the way to it would explain nothing."""
+    try:
+        yield
+    except OSError as error:
+        if not (said := _no_room(error)):
+            raise
+        run.cut_short = said
+        pytest.exit(said, returncode=3)
+
+
+def _no_room(error: Exception) -> str:
+    """Return what to say of a folder that takes nothing more; nothing of any other error."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return ""
+    return f"the results of this run cannot be written: {error.strerror}"
+
+
 def _width(terminalreporter: Any) -> int:
     """Return the columns to write: those of the terminal, and enough to read a log by where there is none."""
     wide: int = terminalreporter._tw.fullwidth
@@ -136,6 +158,8 @@ class Reporter:
         self._config = config
         self._aside: TextIO | None = None
         """Where the terminal is, where nothing is said but news."""
+        self._told = tuple(run.notes)
+        """Notes that the header tells."""
 
     def pytest_sessionstart(self) -> None:
         """Leave out pytest's progress and count where quiet was asked for: one line and the findings are enough."""
@@ -172,8 +196,9 @@ class Reporter:
         if (results := self._run.results) is None:
             return
         if (result := getattr(report, "conformance", None)) is not None:
-            self._run.adopt()
-            results.add(report.nodeid, result)
+            with room_for_results(self._run):
+                self._run.adopt()
+                results.add(report.nodeid, result)
             results.internal |= is_defect(result)
             self._name(report, result)
         elif report.failed and report.nodeid in results.expected:
@@ -212,9 +237,12 @@ class Reporter:
         try:
             self._run.adopt()
             session.exitstatus = self._run.finish(int(exitstatus))
-        except Exception:
+        except Exception as error:
             # Left to itself Python would end with 1, which says that a must is broken.
-            traceback.print_exc(file=sys.stderr)
+            if said := _no_room(error):
+                sys.stderr.write(f"{said}\n")
+            else:
+                traceback.print_exc(file=sys.stderr)
             session.exitstatus = 3
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -235,6 +263,7 @@ class Reporter:
             color=terminalreporter.hasmarkup,
             width=_width(terminalreporter),
             report_path=self._run.page,
+            notes=self._notes(self._run.document),
         )
         if not quiet:
             terminalreporter.section("conformance")
@@ -245,9 +274,14 @@ class Reporter:
             for line in way(result):
                 terminalreporter.write_line(printable(line, WIDE))
 
+    def _notes(self, document: Results) -> list[str]:
+        """Return what came up after the header was written: the fate of the baseline, a history that is damaged."""
+        return [note for note in document["run"]["notes"] if note not in self._told]
+
     def _say_news(self, out: TextIO, document: Results) -> None:
         if news.is_news(document):
-            out.write("".join(f"{line}\n" for line in news.lines(document, self._run.page)))
+            told = [*news.lines(document, self._run.page), *noted(self._notes(document))]
+            out.write("".join(f"{line}\n" for line in told))
             out.flush()
 
     @pytest.hookimpl(optionalhook=True)

@@ -115,6 +115,10 @@ class Cause:
     def consequence(self) -> str:
         """What it left open, for a sentence: ``leaves 12 checks undetermined, 3 of them gate``."""
         gating = f", {self.gating:,} of them gate" if self.gating else ""
+        if self.gating == len(self.results):
+            gating = ", which gates" if self.gating == 1 else ", all of them gate"
+        elif self.gating == 1:
+            gating = ", 1 of them gates"
         return f"leaves {plural(len(self.results), 'check')} undetermined{gating}"
 
 

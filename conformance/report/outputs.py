@@ -58,6 +58,8 @@ def write(results: Results, facts: Mapping[str, Any], wanted: Mapping[Path, str]
     for path, name in wanted.items():
         try:
             put(path, render(name, results, facts))
+        except OSError as error:
+            sys.stderr.write(f"{name} could not be written to {path}: {error.strerror or type(error).__name__}\n")
         except Exception:
             sys.stderr.write(f"{name} could not be written:\n")
             traceback.print_exc()

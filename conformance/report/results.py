@@ -125,6 +125,8 @@ class Results:
             return self._why_broken()
         if exit_status == 2 and self.cut_short:
             return f"{self.cut_short}: these results are partial"
+        if exit_status == 6 and self.run.get("inconclusive"):
+            return "the run is undetermined: its resolver failed"
         if exit_status or self.run["gate"] != "none":
             return EXITS.get(exit_status, "") if exit_status else self._why_not_broken()
         without = self.exit_status(0, gate_none=False)

@@ -50,17 +50,19 @@ def lines(
     color: bool = False,
     width: int = 100,
     report_path: str | os.PathLike[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> list[str]:
     """Return what a run has to say. No line holds a control character, except for our own colour codes.
 
     ``quiet`` gives one line and one more for each thing that is broken or could not be looked at. Letters carry the
     meaning, ``color`` only repeats it. ``width`` is in columns; fixes are never cut to it, so that they can be copied.
+    ``notes`` are those of the run that nobody was told before.
     """
     width = max(width, _NARROWEST)
     found = groups(results)
     reasons = causes(results)
     if results["run"].get("inconclusive"):
-        return _inert([*inconclusive(results), *_summary(results, report_path)])
+        return _inert([*inconclusive(results), *_summary(results, report_path, notes)])
     if quiet:
         return _inert([*_headline(results), *_short_findings(found, color), *_short_causes(reasons, color)])
     entries = [_finding(group, color, width) for group in found if group.outcome == "fail"]
@@ -70,7 +72,7 @@ def lines(
     entries += [_advice(group, color, width) for group in found if group.outcome in ("known", "advice")]
     if told := list(_streams(results, width)):
         entries.append(told)
-    return _inert([*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path)])
+    return _inert([*(line for entry in entries for line in [*entry, ""]), *_summary(results, report_path, notes)])
 
 
 def _inert(told: Sequence[str]) -> list[str]:
@@ -134,7 +136,8 @@ def _subjects(findings: Sequence[Result], width: int, room: int) -> list[str]:
     if len(findings) == 1:
         return _wrapped(_seen(findings[0], 3 * width), width, 2)
     shown = findings if len(findings) <= room else findings[: room - 1]
-    out = [_INDENT + _one_line(finding, width - len(_INDENT)) for finding in shown]
+    mixed = 0 < sum("known_since" in finding for finding in findings) < len(findings)
+    out = [_INDENT + _one_line(finding, width - len(_INDENT), mixed) for finding in shown]
     if len(shown) < len(findings):
         out.append(f"{_INDENT}and {len(findings) - len(shown):,} more, see the report")
     return out
@@ -154,10 +157,16 @@ def _seen(finding: Result, limit: int) -> str:
     return f"{printable(id_in_both_forms(finding['subject']))}: {printable(finding['seen'], limit)}{origin}"
 
 
-def _one_line(finding: Result, wide: int) -> str:
-    """Return subject and what was seen, with the place of declaration where it fits."""
-    text = _seen(finding, 3 * wide)
-    return text if len(text) <= wide else clip(_seen({**finding, "declared_at": None}, 3 * wide), wide)
+def _one_line(finding: Result, wide: int, mixed: bool) -> str:
+    """Return subject and what was seen, with the place of declaration where it fits.
+
+    Among findings some of which are new, those that are not say since when they are known.
+    """
+    known = f"; {_known(finding)}" if mixed and "known_since" in finding else ""
+    text = _seen(finding, 3 * wide) + known
+    if len(text) <= wide:
+        return text
+    return clip(_seen({**finding, "declared_at": None}, 3 * wide), wide - len(known)) + known
 
 
 def _required(remedies: Sequence[Remedy], title: str, width: int) -> list[str]:
@@ -213,9 +222,9 @@ def _broken(results: Results) -> Iterator[str]:
         yield f"Broken, worst first: {', '.join(named)}{more}."
 
 
-def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> list[str]:
+def _summary(results: Results, report_path: str | os.PathLike[str] | None, notes: Sequence[str]) -> list[str]:
     run = results["run"]
-    out = [sentence(results), *_broken(results)]
+    out = [sentence(results), *(() if run.get("inconclusive") else _broken(results))]
     if run["replay"] or run["dns"] == "replay":
         of = f" of {printable(run['replay'])}" if run["replay"] else ""
         out.append(f"DNS: replay{of}, not the live network.")
@@ -226,12 +235,18 @@ def _summary(results: Results, report_path: str | os.PathLike[str] | None) -> li
     out += [printable(text, 1000) for text in sentences(results)]
     out += changed(results)
     out += _waivers(results)
+    out += noted(notes)
     if not run["complete"]:
-        unreached = plural(len(run["unreached"]), "subject")
-        out.append(f"Unfinished: {unreached} not reached{_first(run['unreached'])}.")
+        out.append(f"Unfinished: {len(run['unreached']):,} not reached{_first(run['unreached'])}.")
     if report_path is not None:
         out.append(f"Report: {printable(os.fspath(report_path), 4096)}")
     return [*out, _exit(results)]
+
+
+def noted(notes: Sequence[str]) -> list[str]:
+    """Return notes of a run, as many as there is room for."""
+    out = [f"Note: {printable(note, 1000)}" for note in notes[:_NOTICES]]
+    return out + ([f"and {len(notes) - _NOTICES:,} more notes, see the report"] if len(notes) > _NOTICES else [])
 
 
 def _waivers(results: Results) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -29,6 +30,27 @@ QUIET = ("-p", "no:cacheprovider")
 
 def mailconform(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told_in_a_line(inside: Inside, inventories: Path) -> None:
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists", "--format=csv=/dev/full")
+    assert ran.status == 3
+    assert "csv could not be written to /dev/full: No space left on device" in ran.said
+    assert "Traceback" not in ran.said
+
+
+def test_no_room_for_results_is_told_in_a_line(
+    inside: Inside, inventories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("conformance.report.results.write_atomic", full)
+    ran = inside(inventories / "good.yml", "--rules=ptr.exists")
+    assert ran.status == 3
+    assert "the results of this run cannot be written: No space left on device" in ran.said
+    assert "Traceback" not in ran.said and "INTERNALERROR" not in ran.said
 
 
 @pytest.fixture

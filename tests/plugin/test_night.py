@@ -121,9 +121,20 @@ def test_mail_that_is_not_taken_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(notify(["mailto:ops@example.com"], document)) == [said]
 
 
+def test_what_cannot_be_told_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    document = results(result("ptr.exists", "mx1/203.0.113.1", "fail"), exit=1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    targets = ["mailto:ops@example.com", "http://127.0.0.1:9/token"]
+    assert list(notify(targets, document)) == [
+        f"mailto:ops@example.com was not told: no sendmail in {tmp_path}",
+        "http://127.0.0.1/... was not told: no connection",
+    ]
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
+        ("--notify=ops@example.com", "'ops@example.com' is an address: write it as mailto:ops@example.com"),
         ("--notify=http://example.com/", "neither mailto:ADDRESS nor https://..."),
         ("--notify=mailto:a@b\nBcc:c@d", "is not of the form mailto:ADDRESS"),
         ("--notify=ftp://example.com/token", "'ftp://example.com/...' is neither"),
@@ -154,7 +165,7 @@ def test_a_run_out_of_budget_is_partial_and_is_gone_on_with(night: Any, world: W
     assert "1.113.0.203.in-addr.arpa." not in again
     assert "3.113.0.203.in-addr.arpa." in again
     assert resumed.outcomes["ptr.exists mx1.example.com/203.0.113.1"] == "pass"
-    assert f"goes on with what reports/{folder.name} has gathered" in " ".join(resumed.document["run"]["notes"])
+    assert f"Note: this run goes on with what reports/{folder.name} has gathered" in resumed.out
     assert "there is no interrupted run" in " ".join(night("--resume").document["run"]["notes"])
 
 
@@ -177,6 +188,7 @@ def test_a_resolver_that_died_makes_one_message_and_no_findings(tmp_path: Path) 
         "broken nor that it is fixed."
     )
     assert len(rest) == 2
+    assert rest[-1] == "exit 6: the run is undetermined: its resolver failed"
     assert not (tmp_path / "reports" / "history.sqlite").exists()
 
 

@@ -37,7 +37,7 @@ def test_verdict_counts_and_remedies(module: Any) -> None:
         "ptr.exists (must): Every sending address has a PTR record.",
         f"{ADDRESS}: 25.100.51.198.in-addr.arpa PTR answered NXDOMAIN",
         "25.100.51.198.in-addr.arpa. IN PTR mx1.example.net.",
-        "192.0.2.53: no answer in 2 s leaves 1 check undetermined, 1 of them gate",
+        "192.0.2.53: no answer in 2 s leaves 1 check undetermined, which gates",
         "provider changes it (until 2027-01-31)",
     ):
         assert words in text

@@ -41,6 +41,46 @@ def test_what_failed_and_what_is_advised_of_one_rule_are_told_apart() -> None:
     assert "(2 subjects)" in told[1]
 
 
+def test_among_new_findings_the_known_ones_say_since_when() -> None:
+    old = result("ptr.exists", "mx2/198.51.100.26", "fail", known_since="2026-11-01")
+    (entry,) = entries(lines(results(result("ptr.exists", "mx1/198.51.100.25", "fail"), old)))
+    assert entry[0].endswith("(2 subjects, 1 known)")
+    assert [line.endswith("; known since 2026-11-01") for line in entry[1:3]] == [False, True]
+    narrow = entries(lines(results(result("ptr.exists", "mx1", "fail"), old | {"seen": "x" * 200}), width=60))[0]
+    assert narrow[2].endswith("…; known since 2026-11-01") and len(narrow[2]) == 60
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        (["must"], "leaves 1 check undetermined, which gates: ptr.exists"),
+        (["must", "must"], "leaves 2 checks undetermined, all of them gate: ptr.exists"),
+        (["must", "info"], "leaves 2 checks undetermined, 1 of them gates: ptr.exists"),
+        (["must", "must", "info"], "leaves 3 checks undetermined, 2 of them gate: ptr.exists"),
+        (["info"], "leaves 1 check undetermined, none of them gates: ptr.exists"),
+    ],
+)
+def test_what_a_cause_leaves_open_is_counted(levels: list[str], said: str) -> None:
+    rows = [
+        result("ptr.exists", f"mx{number}", "undetermined", level=level, cause="no answer")
+        for number, level in enumerate(levels)
+    ]
+    assert said in "\n".join(lines(results(*rows, exit=6)))
+
+
+def test_a_run_that_knows_nothing_names_nothing_broken() -> None:
+    rows = [result("ptr.exists", "mx1", "fail"), result("spf.exists", "example.com", "fail")]
+    assert any(line.startswith("Broken, worst first") for line in lines(results(*rows)))
+    dark = lines(results(*rows, exit=6, inconclusive="192.0.2.53 left 60 of 90 questions without an answer"))
+    assert not any(line.startswith("Broken") for line in dark)
+
+
+def test_notes_are_told_as_far_as_there_is_room() -> None:
+    told = lines(results(), notes=[f"note\x1b {number}" for number in range(12)])
+    assert next(line for line in told if line.startswith("Note: ")) == r"Note: note\x1b 0"
+    assert "and 2 more notes, see the report" in told
+
+
 def test_a_long_output_ends_with_what_is_broken() -> None:
     rules = ("ptr.exists", "ptr.answers", "ptr.single", "helo.fqdn", "spf.exists", "srv.quit")
     found = results(*(result(check, "mx1", "fail") for check in rules), result("ptr.exists", "mx2", "fail"))
@@ -129,7 +169,7 @@ def test_the_end_counts_and_says_the_exit_in_words() -> None:
     assert text[0] == "202 results on 2 hosts and 1 domain: 196 passed, 6 not applicable."
     assert "DNS: replay, not the live network." in text
     assert "1 warning about the inventory: duplicate key" in text
-    assert "Unfinished: 1 subject not reached, first ptr.exists mx9." in text
+    assert "Unfinished: 1 not reached, first ptr.exists mx9." in text
     assert text[-2:] == ["Report: reports/report.html", "exit 0: everything that gates conforms"]
 
 
