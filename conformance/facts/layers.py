@@ -114,7 +114,7 @@ class Layers:
         return Step(replace(told, aliases=(show_name(targets[0]),)), (targets[0],), onward=True)
 
     def _zone_of(self, name: Name, rdtype: RdataType) -> Zone | None:
-        """Return the whole zone that a question is for; one for DS goes to the zone above (RFC 4035 section 3.1.4.1)."""
+        """Return the whole zone that a question is for: for DS the one above (RFC 4035 section 3.1.4.1)."""
         holding = ancestors(name) if rdtype == RdataType.DS else (name, *ancestors(name))
         return next((self.zones[one] for one in holding if one in self.zones), None)
 

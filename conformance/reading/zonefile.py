@@ -263,9 +263,9 @@ def _words(entry: str) -> list[str]:
 
 
 def _numbered(text: str, number: int) -> str:
-    """Return a text of $GENERATE with a number in its places. Raises ValueError.
+    r"""Return a text of $GENERATE with a number in its places. Raises ValueError.
 
-    Data of several words stands in quotes, which are no part of it: those of a text are written as ``\\"``.
+    Data of several words stands in quotes, which are no part of it: those of a text are written as ``\"``.
     """
 
     def put(found: re.Match[str]) -> str:
