@@ -188,12 +188,15 @@ def told(log: Path) -> list[str]:
 
 def test_systemd_is_told_what_changed(play: Play, installed: Path, tmp_path: Path) -> None:
     log, timer = tmp_path / "systemctl.log", ["enable mailconform.timer", "start mailconform.timer"]
+    secrets = installed / "receiver"
+    secrets.mkdir(mode=0o755)
+    for name in ("certificate.pem", "key.pem"):
+        (secrets / name).write_text("")
     play(control_start=True)
-    # Without certificate and clients there is no receiver to start, or to start again.
+    # Without clients, as without a certificate, there is no receiver to start, or to start again.
     assert told(log) == ["daemon-reload", *timer, "daemon-reload"]
     assert not list((installed / "opt").glob("bin"))
-    for name in ("certificate.pem", "key.pem", "clients"):
-        (installed / "receiver" / name).write_text("")
+    (secrets / "clients").write_text("")
     play(control_start=True, control_receiver_domain="probe.example.org")
     service = [f"{word} mailconform-receiver.service" for word in ("enable", "start", "restart")]
     assert told(log) == ["daemon-reload", *timer, "daemon-reload", *service]
