@@ -68,7 +68,7 @@ NO_READERS = {
     "zonetext.quoted_string": "writes",
 }
 
-REFUSALS: dict[str, type[ValueError]] = {"dmarc.parse": ValueError}
+REFUSALS: dict[str, type[ValueError]] = {"dmarc.parse": ValueError, "dnsbl.label_of": ValueError}
 """Readers that refuse texts with an error that is not of their own, as they say."""
 
 BEGINNINGS = ("", "v=spf1 ", "v=DKIM1; p=", "v=DMARC1; p=none; rua=", "version: STSv1\n", "a: ", '"')
