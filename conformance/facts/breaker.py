@@ -30,6 +30,8 @@ THRESHOLD = 3
 _PLACES_OF_A_NAME = THRESHOLD - 1
 _LOOKED_AT = 64
 """Questions that are looked at when one place becomes free."""
+_REVERSE = {"in-addr": 5, "ip6": 18}
+"""Labels of a network that is likely delegated by itself: /24 and /64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,8 @@ def likely_zone(name: str) -> str:
     when they look like ``co.uk``.
     """
     labels = name.split(".")
-    if labels[-2:] == ["in-addr", "arpa"]:
-        keep = 5
-    elif labels[-2:] == ["ip6", "arpa"]:
-        keep = 18
+    if labels[-1] == "arpa":
+        keep = _REVERSE.get("".join(labels[-2:-1]), 2)
     elif len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3:
         keep = 3
     else:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 _SOCKETS = 4
@@ -39,8 +39,9 @@ class Link:
 
     def __init__(self, address: str, port: int) -> None:
         self.sent = 0
+        self.hearers: dict[int, Hearer] = {}
+        """Whoever waits, by the id under which they do."""
         self._loop = asyncio.get_running_loop()
-        self._hearers: dict[int, Hearer] = {}
         self._unsent: deque[bytes] = deque()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -53,22 +54,10 @@ class Link:
             raise
         self._loop.add_reader(self._socket, self._read)
 
-    def expect(self, number: int, hearer: Hearer) -> bool:
-        """Reserve an id, if it is free, and have what arrives under it handed over."""
-        return self._hearers.setdefault(number, hearer) is hearer
-
-    def forward(self, number: int, hearer: Hearer) -> None:
-        """Hand what arrives under a reserved id to another one."""
-        self._hearers[number] = hearer
-
     def forget(self, number: int, hearer: Hearer) -> None:
         """Release an id, if that is still the one of the given hearer."""
-        if self._hearers.get(number) is hearer:
-            del self._hearers[number]
-
-    def hearers(self) -> Iterable[Hearer]:
-        """Return all who wait for something."""
-        return self._hearers.values()
+        if self.hearers.get(number) is hearer:
+            del self.hearers[number]
 
     def send(self, data: bytes) -> None:
         """Send a datagram. Errors are heard by all who wait."""
@@ -95,7 +84,7 @@ class Link:
     def _read(self) -> None:
         """Sort datagrams by their ids; what nobody waits for is dropped."""
         # All that is read at once had come by now: what reading it takes is no delay of the server.
-        receive, hearers, at = self._socket.recv, self._hearers, self._loop.time()
+        receive, hearers, at = self._socket.recv, self.hearers, self._loop.time()
         for _ in range(_AT_ONCE):
             try:
                 data = receive(_LARGEST)
@@ -123,7 +112,7 @@ class Link:
     def _failed(self, error: OSError) -> None:
         """Tell every query of this socket: the kernel does not say which of them an ICMP error is about."""
         at = self._loop.time()
-        for hearer in list(self._hearers.values()):
+        for hearer in list(self.hearers.values()):
             hearer.heard(error, at)
 
 
@@ -154,13 +143,13 @@ class Links:
                 self._drawn = list(memoryview(os.urandom(4096)).cast("I"))
             drawn = self._drawn.pop()
             link, number = links[drawn >> 16 & _SOCKETS - 1], drawn & 0xFFFF
-            if link.expect(number, hearer):
+            if link.hearers.setdefault(number, hearer) is hearer:
                 return link, number
 
     def hearers(self) -> Iterator[Hearer]:
         """Yield all who wait for something."""
         for link in self._links:
-            yield from link.hearers()
+            yield from link.hearers.values()
 
     def close(self) -> None:
         """Close the sockets."""

@@ -309,7 +309,7 @@ class Upstream:
             box = Box()
             if mail is not None:
                 box.keep(mail)
-            call.link.forward(call.number, box)
+            call.link.hearers[call.number] = box
             sent = Sent(call.link, call.number, box, call.sent_at, call.sent_at + self._limits.timeout)
         call.task = asyncio.create_task(self._inquirer.ask(call.question, call.zone, sent, tcp=call.tcp))
         self._tasks.add(call.task)
