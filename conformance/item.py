@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from conformance.judge import Case
 
 
+_OLDEST = len(gc.get_count()) - 1
+"""The generation with which all are looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """What all items of one check have in common."""
@@ -148,6 +152,23 @@ def unwatched() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def stay(config: pytest.Config) -> None:
+    """Have the collector of garbage look no more at what is there by now, and once at what comes: it all stays."""
+    gc.freeze()
+    gc.callbacks.append(_stays)
+    config.add_cleanup(_unfrozen)
+
+
+def _unfrozen() -> None:
+    gc.callbacks.remove(_stays)
+    gc.unfreeze()
+
+
+def _stays(phase: str, found: dict[str, int]) -> None:
+    if phase == "stop" and found["generation"] == _OLDEST:
+        gc.freeze()
 
 
 class Lightener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
 from collections.abc import Generator
@@ -89,7 +88,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the lab and release what the run holds."""
     if (run := config.stash.get(RUN, None)) is not None:
         run.close()
-        gc.unfreeze()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:
@@ -188,9 +186,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     from conformance import protocol
     from conformance.confirm import confirm
+    from conformance.item import stay
 
-    # What is there by now stays to the end: the collector of garbage need not look at it again and again.
-    gc.freeze()
+    stay(session.config)
     session.config.stash[PROTOCOL] = protocol.of(session.config, run)
     try:
         done = yield

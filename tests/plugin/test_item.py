@@ -143,3 +143,24 @@ def test_junit_is_the_same(looked: Callable[..., Any], pytester: pytest.Pytester
     )
     assert one == other
     assert ("mx2.example.com", "ptr.exists [mx2.example.com/203.0.113.2]", ["failure"]) in one
+
+
+def test_what_stays_is_looked_at_once(inside: Inside, inventories: Path, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        watcher="""
+        import gc
+        SEEN = []
+
+        def pytest_terminal_summary():
+            gc.collect()
+            SEEN.append((len(gc.get_objects(2)), gc.get_freeze_count()))
+        """
+    )
+    pytester.syspathinsert()
+    seen = import_module("watcher").SEEN
+    before = len(gc.callbacks), gc.get_freeze_count()
+    inside(inventories / "broken.yml", *RULES[:-2], "-p", "watcher", folder="run")
+    ((looked_at, frozen),) = seen
+    assert looked_at < 100
+    assert frozen > 10_000
+    assert (len(gc.callbacks), gc.get_freeze_count()) == before
