@@ -22,7 +22,7 @@ from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
 from conformance.facts.upstream import Call, Limits, Server, Upstream, settle
 from conformance.facts.validation import Validator
-from conformance.facts.wire import Question, parse_type, show_name, shown_type
+from conformance.facts.wire import Question, is_plain, parse_type, show_name, shown_type
 
 __all__ = ["Resolver", "Server", "system_servers"]
 
@@ -146,18 +146,19 @@ class Resolver:
         if self._closed:
             raise RuntimeError("the resolver is closed")
         kind = parse_type(rdtype)
-        text = canonical(name)
+        plain = is_plain(name)
+        text = name if plain else canonical(name)
         key = text, int(kind), checking, False
         if (answer := self._answers.setdefault(key, None)) is not None:
             return answer
         try:
-            question = Question.read(text, kind, checking=checking)
+            question = Question(text, kind, key, True) if plain else Question.read(text, kind, checking=checking)
         except ValueError as error:
             answer = Answer(text, shown_type(kind), Status.ABSENT, "NOTANAME", error=str(error))
         else:
             step = await (self._live_step(question) if self._direct else self._step(question))
-            plain = not step.chain and step.answer.name == text
-            answer = step.answer if plain else await self._followed(text, question, step)
+            as_asked = not step.chain and step.answer.name == text
+            answer = step.answer if as_asked else await self._followed(text, question, step)
         # Who asked the same meanwhile may have been first.
         if (first := self._answers[key]) is not None:
             return first

@@ -39,6 +39,11 @@ _EDNS = bytes.fromhex("00 0029") + PAYLOAD.to_bytes(2, "big") + bytes(6)
 _EDNS_PROVING = _EDNS[:7] + int(dns.flags.DO).to_bytes(2, "big") + bytes(2)
 
 
+def is_plain(text: str) -> bool:
+    """Whether a name is in the form in which names are compared, and needs no escapes."""
+    return len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text) is not None
+
+
 class Question(msgspec.Struct, eq=False, gc=False):
     """A question, the same for all spellings of its name: ``text`` is that in lower case, without final dot.
 
@@ -58,13 +63,12 @@ class Question(msgspec.Struct, eq=False, gc=False):
     def of(cls, name: Name, rdtype: RdataType, *, checking: bool = True, proof: bool = False) -> Question:
         """Return the question for records of a type at a name."""
         text = show_name(name).lower()
-        plain = _PLAIN.fullmatch(text) is not None
-        return cls(text, rdtype, (text, int(rdtype), checking, proof), plain, name)
+        return cls(text, rdtype, (text, int(rdtype), checking, proof), is_plain(text), name)
 
     @classmethod
     def read(cls, text: str, rdtype: RdataType, *, checking: bool = True) -> Question:
         """Return the question for records of a type at a name, given as presentation text. Raises ValueError."""
-        if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text):
+        if is_plain(text):
             return cls(text, rdtype, (text, int(rdtype), checking, False), True)
         return cls.of(parse_name(text), rdtype, checking=checking)
 
