@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import signal
 from collections.abc import Sequence
 from datetime import date
 
@@ -16,6 +17,8 @@ from conformance.fleet.errors import InventoryError, by_place
 from conformance.fleet.model import Fleet, Mta
 from conformance.options import Settings, UsageError
 from conformance.reading.waivers import Waiver
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def declared(chosen: Settings) -> tuple[Fleet, policy.Policy]:
@@ -58,8 +61,16 @@ def read_fleet(chosen: Settings, patterns: tuple[str, ...] = ()) -> Fleet:
 
 
 def _load_facts() -> None:
-    """Load what says which facts rules ask for: it takes about as long as Ansible does at least."""
-    importlib.import_module("conformance.fixtures")
+    """Load what says which facts rules ask for: it takes about as long as Ansible does at least.
+
+    An interrupt comes in afterwards: Python ends by SIGINT, whatever is caught, once one came into code that is made
+    from text, as that of dataclasses.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        importlib.import_module("conformance.fixtures")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _with_options(fleet: Fleet, chosen: Settings) -> Fleet:
