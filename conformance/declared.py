@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from conformance import policy
@@ -28,7 +28,7 @@ def declared(chosen: Settings) -> tuple[Fleet, policy.Policy]:
     """
     day = policy.today()
     found = read_waivers(chosen["waivers"], day)
-    fleet = read_fleet(chosen, waivers.patterns(found))
+    fleet = read_fleet(chosen, waivers.patterns(found), _load_facts)
     return fleet, policy.build(day, found, fleet, limited=bool(chosen["limit"]))
 
 
@@ -42,8 +42,10 @@ def read_waivers(paths: Sequence[str], day: date) -> list[Waiver]:
     return found
 
 
-def read_fleet(chosen: Settings, patterns: tuple[str, ...] = ()) -> Fleet:
-    """Read the inventory. Raises UsageError and InventoryError."""
+def read_fleet(
+    chosen: Settings, patterns: tuple[str, ...] = (), meanwhile: Callable[[], object] | None = None
+) -> Fleet:
+    """Read the inventory; ``meanwhile`` is called while Ansible reads. Raises UsageError and InventoryError."""
     from conformance.fleet.ansible import load
 
     if not chosen["inventory"]:
@@ -55,7 +57,7 @@ def read_fleet(chosen: Settings, patterns: tuple[str, ...] = ()) -> Fleet:
         vault_password_file=chosen["vault-password-file"],
         secrets=not chosen["no-secrets"],
         ansible_python=chosen["ansible-python"],
-        meanwhile=_load_facts,
+        meanwhile=meanwhile,
     )
     return _with_options(fleet, chosen)
 

@@ -67,21 +67,11 @@ def _ini() -> Callable[[str], Any]:
 
 def read_fleet(given: dict[str, Any], patterns: tuple[str, ...] = ()) -> Fleet:
     """Return the fleet that the options of a command mean; where it cannot be read, say why and end."""
-    from conformance.fleet.ansible import load
+    from conformance import declared
     from conformance.fleet.errors import InventoryError
 
     try:
-        chosen = settled(given)
-        if not chosen["inventory"]:
-            fail("no inventory: name one with --inventory PATH, MAILCONFORM_INVENTORY or mailconform_inventory")
-        return load(
-            chosen["inventory"],
-            limit=chosen["limit"],
-            patterns=patterns,
-            vault_password_file=chosen["vault-password-file"],
-            secrets=not chosen["no-secrets"],
-            ansible_python=chosen["ansible-python"],
-        )
+        return declared.read_fleet(settled(given), patterns)
     except UsageError as error:
         fail(str(error))
     except InventoryError as error:
