@@ -20,7 +20,7 @@ from conformance.facts.breaker import likely_zone
 from conformance.facts.layers import Layers
 from conformance.facts.reply import MAX_ALIASES, Step
 from conformance.facts.store import canonical
-from conformance.facts.upstream import Call, Limits, Server, Upstream, settle
+from conformance.facts.upstream import Call, Limits, Server, Upstream
 from conformance.facts.validation import Validator
 from conformance.facts.wire import Question, is_plain, parse_type, show_name, shown_type
 
@@ -48,7 +48,6 @@ class _Flight(Call, kw_only=True):
     resolver: Resolver
     steps: dict[_Key, Step | _Flight]
     """Those of the resolver."""
-    waiters: list[asyncio.Future[Step]]
     failed: tuple[Step, ...]
 
     def told(self, outcome: Step | BaseException) -> None:
@@ -60,8 +59,7 @@ class _Flight(Call, kw_only=True):
             self.steps[self.question.key] = outcome = known
         else:
             self.steps.pop(self.question.key, None)
-        for waiter in self.waiters:
-            settle(waiter, outcome)
+        Call.told(self, outcome)
 
 
 class Resolver:
@@ -221,7 +219,7 @@ class Resolver:
         zone = upstream.zone(question)
         steps = self._steps
         steps[question.key] = flight = _Flight(
-            question, upstream, zone, resolver=self, steps=steps, waiters=waiters, failed=failed
+            question, upstream, zone, waiters, resolver=self, steps=steps, failed=failed
         )
         upstream.submit(flight)
         return flight

@@ -21,15 +21,19 @@ _GLANCES = 8
 """Looks for what is late within the shortest time that is waited for anything."""
 _MILLISECOND = 0.001
 
-__all__ = ["Call", "Limits", "Server", "Upstream", "settle"]
+__all__ = ["Call", "Limits", "Server", "Upstream"]
 
 
 class Call(msgspec.Struct, eq=False):
-    """One question at one server: waiting, sent, or in the hands of the inquirer. Times as the event loop's clock."""
+    """One question at one server, and those who wait for the answer. Times are those of the event loop's clock.
+
+    It is waiting, sent, or in the hands of the inquirer.
+    """
 
     question: Question
     upstream: Upstream
     zone: Zone
+    waiters: list[asyncio.Future[Step]]
     tcp: bool = False
     over: bool = False
     twice: bool = False
@@ -42,8 +46,14 @@ class Call(msgspec.Struct, eq=False):
     task: asyncio.Task[Step] | None = None
 
     def told(self, outcome: Step | BaseException) -> None:
-        """Take the answer at its end, or an error of our own."""
-        raise NotImplementedError
+        """Tell all who still wait the answer, or an error of our own."""
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if isinstance(outcome, BaseException):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
 
     def heard(self, mail: Mail, at: float) -> None:
         """Take what came in under the id of the query."""
@@ -52,25 +62,6 @@ class Call(msgspec.Struct, eq=False):
     def cancel(self) -> None:
         """End it without an answer."""
         self.upstream.cancel(self)
-
-
-def settle(waiter: asyncio.Future[Step], outcome: Step | BaseException) -> None:
-    """Tell one who waits, if he still does."""
-    if waiter.done():
-        return
-    if isinstance(outcome, BaseException):
-        waiter.set_exception(outcome)
-    else:
-        waiter.set_result(outcome)
-
-
-class _Single(Call, kw_only=True):
-    """A call for one who waits."""
-
-    waiter: asyncio.Future[Step]
-
-    def told(self, outcome: Step | BaseException) -> None:
-        settle(self.waiter, outcome)
 
 
 class Upstream:
@@ -105,7 +96,7 @@ class Upstream:
     async def step(self, question: Question, *, tcp: bool = False) -> Step:
         """Ask one question, or say at once that asking is no use. ``tcp`` asks over TCP alone."""
         waiter: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
-        call = _Single(question, self, self.zone(question), tcp, waiter=waiter)
+        call = Call(question, self, self.zone(question), [waiter], tcp)
         self.submit(call)
         try:
             return await waiter
