@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from conformance.check import NotApplicable, check, findings, listed, seen
 from conformance.reading import mending, remedy
 from conformance.reading.excerpt import quoted
+from conformance.reading.spf import MOST_EXCHANGES, MOST_LOOKUPS, MOST_VOID
 
 if TYPE_CHECKING:
     from conformance.facts.spf import SpfPaths, SpfRecords
     from conformance.facts.spfcheck import SpfResult
     from conformance.facts.spftree import Node
     from conformance.fleet.model import Domain, Sender
-
-MOST_LOOKUPS = 10
-MOST_VOID = 2
-MOST_EXCHANGES = 10
 
 
 @check(

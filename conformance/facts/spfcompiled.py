@@ -20,9 +20,6 @@ from conformance.fleet.origin import IPAddress
 from conformance.reading import spf, spfterms
 
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
-_MOST_LOOKUPS = 10
-_MOST_VOID = 2
-_MOST_EXCHANGES = 10
 _LONGEST_MS = 10_000.0
 """Time that the look-ups of a record may take, all together: beyond it matters which of them are made."""
 _BITS = {4: 32, 6: 128}
@@ -105,7 +102,7 @@ async def _exchangers(ask: Asker, root: Node, versions: Set[int]) -> dict[str, F
 
 def _targets(look: Look) -> list[str]:
     exchanges = look.mx.exchanges if look.mx else ()
-    return [target for _, target in exchanges] if len(exchanges) <= _MOST_EXCHANGES else []
+    return [target for _, target in exchanges] if len(exchanges) <= spf.MOST_EXCHANGES else []
 
 
 def _within_limits(root: Node, version: int, exchanged: Mapping[str, Forward]) -> None:
@@ -114,12 +111,12 @@ def _within_limits(root: Node, version: int, exchanged: Mapping[str, Forward]) -
     for node in root.nodes():
         if node.answer.status is not Status.FOUND or node.record is None or node.errors or node.record.macros:
             raise _BeyondNetworks
-    if len(looks) > _MOST_LOOKUPS or any(_odd(look) for look in looks):
+    if len(looks) > spf.MOST_LOOKUPS or any(_odd(look) for look in looks):
         raise _BeyondNetworks
     void = sum(look.void(version) for look in looks if _answered(look, version))
     # Some receivers count terms, others every name asked for: pyspf says what may come of it.
     void += sum(_family(forward, version).status is Status.ABSENT for forward in exchanged.values())
-    if void > _MOST_VOID or not all(_answered(look, version) for look in looks):
+    if void > spf.MOST_VOID or not all(_answered(look, version) for look in looks):
         raise _BeyondNetworks
     took = [_ms(look, version) for look in looks] + [_family(forward, version).ms for forward in exchanged.values()]
     if root.answer.ms + sum(took) > _LONGEST_MS:
@@ -130,7 +127,7 @@ def _within_limits(root: Node, version: int, exchanged: Mapping[str, Forward]) -
 
 
 def _odd(look: Look) -> bool:
-    crowded = look.mx is not None and look.mx.status is Status.FOUND and len(look.mx.exchanges) > _MOST_EXCHANGES
+    crowded = look.mx is not None and look.mx.status is Status.FOUND and len(look.mx.exchanges) > spf.MOST_EXCHANGES
     nowhere = look.node is None and look.forward is None and look.mx is None
     return look.loop or look.term.name in ("ptr", "exists") or crowded or nowhere
 

@@ -11,8 +11,6 @@ from conformance.reading import dmarc, spf, taglist, zonetext
 from conformance.reading.typography import DECORATION, plain
 
 _VERSION: Final = "v=spf1"
-_MOST_LOOKUPS: Final = 10
-"""Terms that may make receivers ask (RFC 7208 section 4.6.4)."""
 _WORD = re.compile("[^ ]+")
 _BEGINS_TERM = re.compile(
     r"[+\-?~]?(?:(?:include|exists|ip4|ip6):|(?:mx|ptr)(?:[:/ ]|\Z)|all(?: |\Z))|(?:redirect|exp)=", re.IGNORECASE
@@ -34,11 +32,11 @@ def publish(name: str, text: str) -> str:
 def publish_spf(name: str, text: str) -> str:
     """Return the words that ask for an SPF record, with what is to be done first where its own terms are too many."""
     asking = len(spf.parse_all(text)[0].querying)
-    if asking <= _MOST_LOOKUPS:
+    if asking <= spf.MOST_LOOKUPS:
         return publish(name, text)
     return (
         f"{publish(name, text)}, but first put addresses (ip4, ip6) in place of some terms: {asking} of them make "
-        f"receivers ask, {_MOST_LOOKUPS} are allowed"
+        f"receivers ask, {spf.MOST_LOOKUPS} are allowed"
     )
 
 

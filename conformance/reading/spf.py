@@ -9,6 +9,13 @@ from typing import Final
 
 from conformance.reading.typography import DECORATION, plain
 
+MOST_LOOKUPS: Final = 10
+"""Terms that may make receivers ask (section 4.6.4)."""
+MOST_VOID: Final = 2
+"""Answers without records to what they ask (section 4.6.4)."""
+MOST_EXCHANGES: Final = 10
+"""Exchangers whose addresses a term may ask for (section 4.6.4)."""
+
 _VERSION: Final = "v=spf1"
 _MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
 _QUERYING: Final = ("include", "a", "mx", "ptr", "exists")
